@@ -1,0 +1,72 @@
+"""Every touch of the terminal, the environment and the clock. Tests build an `Env` of their own and patch nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+
+@dataclass
+class Env:
+    """`stdout` takes bytes (data only), `stderr` takes text (talk only).
+
+    `clock` is monotonic seconds, `now` unix seconds, `sleep` takes seconds. `quiet` silences the talk and
+    `json_errors` makes the error report one JSON object; a command sets both from its options.
+    """
+
+    stdin: BinaryIO
+    stdout: BinaryIO
+    stderr: TextIO
+    environ: Mapping[str, str]
+    stdin_tty: bool = False
+    stdout_tty: bool = False
+    stderr_tty: bool = False
+    clock: Callable[[], float] = time.monotonic
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    quiet: bool = False
+    json_errors: bool = False
+    interrupted_hint: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        """Writes one line of talk to stderr, unless quiet. `line` must already be harmless (output.text.harmless)."""
+        if not self.quiet:
+            self.stderr.write(line + "\n")
+            self.stderr.flush()
+
+
+def from_process() -> Env:
+    return Env(
+        stdin=sys.stdin.buffer,
+        stdout=sys.stdout.buffer,
+        stderr=sys.stderr,
+        environ=os.environ,
+        stdin_tty=sys.stdin.isatty(),
+        stdout_tty=sys.stdout.isatty(),
+        stderr_tty=sys.stderr.isatty(),
+    )
+
+
+def config_dir() -> Path:
+    import platformdirs
+
+    return platformdirs.user_config_path("reader")
+
+
+def state_dir() -> Path:
+    """The history's folder. Created by who writes there, mode 0700."""
+    import platformdirs
+
+    return platformdirs.user_state_path("reader")
+
+
+def engine_dir() -> Path:
+    """The background engine's data folder."""
+    import platformdirs
+
+    return platformdirs.user_data_path("reader") / "engine"

@@ -1,0 +1,59 @@
+"""What watching yields. The core makes these, output consumes them; neither knows the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from reader_cli.models import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts as they stand. `failed` is None where the server doesn't count failures and none was seen yet."""
+
+    job_id: str
+    status: str
+    completed: int
+    total: int
+    failed: int | None = None
+    credits_used: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageDone:
+    """A page that was read, once a page however often the server repeats it."""
+
+    job_id: str
+    page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class PageFailed:
+    job_id: str
+    url: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something about the watching itself: `via` (now by sse, poll), `reconnecting`, `waiting`, `restarted`."""
+
+    job_id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A terminal state, believed only from GET. `error` is why a `failed` job broke."""
+
+    job_id: str
+    status: str
+    completed: int
+    total: int
+    failed: int
+    credits_used: int
+    error: str | None = None
+
+
+Event = Progress | PageDone | PageFailed | Notice | Done
