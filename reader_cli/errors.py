@@ -7,6 +7,7 @@ ReaderError                     message, hint, exit_code
 ├── NothingToDo                 8   nothing to retry, a second engine on one data folder
 ├── Unreachable                 9   no answer, or an answer that is not the API
 ├── MaybeAccepted               10  a submission whose answer was lost
+├── TimedOut                    124 --timeout ran out, the job goes on
 └── ApiError                    by `code`: one of the contract's eleven, or one that is not known yet
 """
 
@@ -122,3 +123,10 @@ class ApiError(ReaderError):
         self.request_id = request_id
         self.docs_url = docs_url
         self.exit_code = EXIT_OF_CODE.get(code, ExitCode.UNREACHABLE if status >= 429 else ExitCode.USAGE)
+
+
+class TimedOut(ReaderError):
+    """`--timeout` ran out; the job goes on."""
+
+    exit_code = ExitCode.TIMEOUT
+    code = "timeout"
