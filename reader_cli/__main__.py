@@ -1,0 +1,92 @@
+"""The one entry: builds Env, runs a command, and turns whatever went wrong into a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from reader_cli.env import Env
+    from reader_cli.errors import ReaderError
+
+
+def run() -> NoReturn:
+    """The `reader` console script."""
+    argv = sys.argv[1:]
+    if argv == ["--version"]:  # before typer is imported, which costs more than Python's own start
+        from reader_cli import __version__
+
+        print(f"reader {__version__}")
+        sys.exit(0)
+    from reader_cli.env import from_process
+
+    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGHUP, _terminated)
+    sys.exit(main(argv, from_process()))
+
+
+def main(argv: Sequence[str], env: Env) -> int:
+    """Runs `reader ARGV…` and returns its exit code (cli: exit codes). Whatever is raised ends here."""
+    from reader_cli.errors import ExitCode, ReaderError
+    from reader_cli.output.report import report
+
+    try:
+        from reader_cli.cli import invoke
+
+        code = invoke(argv, env)
+        env.stdout.flush()
+        return code
+    except ReaderError as error:
+        report(env, error)
+        return error.exit_code
+    except BrokenPipeError:
+        _drop_stdout(env)
+        return ExitCode.BROKEN_PIPE
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else ExitCode.BUG
+    except Exception as error:
+        failure = _from_os(error) if isinstance(error, OSError) else _bug(error)
+        report(env, failure)
+        return failure.exit_code
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    # An exception, so that every `finally` runs: a live bar gives the cursor back.
+    raise SystemExit(143)
+
+
+def _drop_stdout(env: Env) -> None:
+    """The reader of stdout went away: nothing may be flushed to it at exit, or Python would complain on stderr."""
+    if env.stdout is sys.stdout.buffer:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _from_os(error: OSError) -> ReaderError:
+    from reader_cli.errors import UsageError
+
+    where = f"{error.filename}: " if error.filename else ""
+    return UsageError(f"{where}{error.strerror or error}")
+
+
+def _bug(error: Exception) -> ReaderError:
+    from reader_cli import __version__
+    from reader_cli.errors import ReaderError
+
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    place = f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
+    return ReaderError(
+        f"unexpected {type(error).__name__} at {place}: {error}",
+        hint=f"This is a bug in reader {__version__}. Please report it with the command that you ran.",
+    )
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,140 @@
+"""POST /v1/read's options out of the command line's (contract: POST /v1/read). Pure but for reading named files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reader_cli.errors import ConfigError, UsageError
+from reader_cli.models import BATCH_CONCURRENCY, FORMATS, MAX_DEPTH, MAX_PAGES, PROXY_MODES, TIMEOUT_MS, WEBHOOK_EVENTS
+
+SECRET_LENGTH = (16, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFlags:
+    """The flags as typed; None or empty means that the server's default applies. `page_timeout` is in seconds."""
+
+    formats: tuple[str, ...] = ()
+    main_content: bool = True
+    include_tags: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
+    wait_for: str | None = None
+    page_timeout: float | None = None
+    proxy_mode: str | None = None
+    concurrency: int | None = None
+    max_concurrency: int | None = None
+    cache: bool = True
+    extract_schema: Path | None = None
+    extract_prompt: str | None = None
+    crawl: bool = False
+    max_depth: int | None = None
+    max_pages: int | None = None
+    webhook: str | None = None
+    webhook_events: tuple[str, ...] = ()
+    webhook_secret_file: Path | None = None
+    sets: tuple[str, ...] = ()
+
+
+def build_options(flags: ReadFlags, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The body's options without `url` or `urls`. Raises UsageError for what the contract does not allow."""
+    options: dict[str, Any] = {
+        "formats": [_one_of("--format", value, FORMATS) for value in flags.formats],
+        "onlyMainContent": None if flags.main_content else False,
+        "includeTags": list(flags.include_tags),
+        "excludeTags": list(flags.exclude_tags),
+        "waitForSelector": flags.wait_for,
+        "timeoutMs": _milliseconds(flags.page_timeout),
+        "proxyMode": flags.proxy_mode and _one_of("--proxy-mode", flags.proxy_mode, PROXY_MODES),
+        "batchConcurrency": _within("--concurrency", flags.concurrency, BATCH_CONCURRENCY),
+        "maxConcurrency": flags.max_concurrency,
+        "cache": None if flags.cache else False,
+        "extract": _extract(flags),
+        "webhook": _webhook(flags, environ),
+        **_crawl(flags),
+    }
+    chosen = {key: value for key, value in options.items() if value not in (None, [], {})}
+    return chosen | dict(_assignment(text) for text in flags.sets)
+
+
+def _crawl(flags: ReadFlags) -> dict[str, Any]:
+    """A crawl needs at least one of the two limits in its body: that is how the server tells it from a scrape."""
+    depth = _within("--max-depth", flags.max_depth, MAX_DEPTH[:2])
+    pages = _within("--max-pages", flags.max_pages, MAX_PAGES[:2])
+    if not flags.crawl:
+        if depth or pages:
+            raise UsageError("--max-depth and --max-pages belong to a crawl", hint="Add --crawl.")
+        return {}
+    return {"maxDepth": depth, "maxPages": pages} if depth or pages else {"maxDepth": MAX_DEPTH[2]}
+
+
+def _extract(flags: ReadFlags) -> dict[str, Any]:
+    schema = _read_json(flags.extract_schema) if flags.extract_schema else None
+    return {key: value for key, value in (("schema", schema), ("prompt", flags.extract_prompt)) if value is not None}
+
+
+def _webhook(flags: ReadFlags, environ: Mapping[str, str]) -> dict[str, Any]:
+    if not flags.webhook:
+        if flags.webhook_events or flags.webhook_secret_file:
+            raise UsageError("--webhook-event and --webhook-secret-file need --webhook URL")
+        return {}
+    events = [_one_of("--webhook-event", value, WEBHOOK_EVENTS) for value in flags.webhook_events]
+    return {
+        "url": flags.webhook,
+        **({"events": events} if events else {}),
+        **({"secret": secret} if (secret := read_secret(flags.webhook_secret_file, environ)) else {}),
+    }
+
+
+def read_secret(file: Path | None, environ: Mapping[str, str]) -> str | None:
+    """The webhook secret from `file` or READER_WEBHOOK_SECRET. It never comes from argv (cli: law 6)."""
+    secret = environ.get("READER_WEBHOOK_SECRET")
+    if file is not None:
+        try:
+            secret = file.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise UsageError(f"the webhook secret cannot be read from {file}: {error}") from None
+    elif secret == "":
+        raise ConfigError("READER_WEBHOOK_SECRET is set but empty", hint="Set it to a secret, or unset it.")
+    if secret is not None and not SECRET_LENGTH[0] <= len(secret) <= SECRET_LENGTH[1]:
+        raise UsageError(f"a webhook secret has {SECRET_LENGTH[0]} to {SECRET_LENGTH[1]} characters")
+    return secret
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    if seconds is None:
+        return None
+    return _within("--page-timeout in milliseconds", round(seconds * 1000), TIMEOUT_MS[:2])
+
+
+def _within(name: str, value: int | None, bounds: tuple[int, ...]) -> int | None:
+    if value is not None and not bounds[0] <= value <= bounds[1]:
+        raise UsageError(f"{name} must be from {bounds[0]:,} to {bounds[1]:,}, not {value:,}")
+    return value
+
+
+def _one_of(name: str, value: str, allowed: Iterable[str]) -> str:
+    if value not in allowed:
+        raise UsageError(f"{name} {value!r} is none of {', '.join(allowed)}")
+    return value
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """`key=value` with a JSON value; a value that is no JSON is taken as a string."""
+    key, sign, value = text.partition("=")
+    if not sign or not key:
+        raise UsageError(f"--set {text!r} is not key=value", hint="--set country='\"de\"' or --set mobile=true")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--extract-schema {path} cannot be read as JSON: {error}") from None

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from reader_cli.env import engine_dir
+from reader_cli.errors import ConfigError
+from reader_cli.local import NOT_INSTALLED, is_installed
+from reader_cli.session import open_env
+
+
+def serve(
+    ctx: typer.Context,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+    data_dir: Annotated[Path | None, typer.Option(help="Where jobs and pages are kept.", show_default=False)] = None,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Read private addresses although others can reach this engine.")
+    ] = False,
+) -> int:
+    """Run the engine in the foreground.
+
+    Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished
+    jobs go on when it is started again. One data folder has one engine at a time: a second one exits 8.
+    """
+    open_env(ctx)
+    if not is_installed():
+        raise ConfigError("the local engine is not installed", hint=NOT_INSTALLED[1].split("\n")[0])
+    command = [sys.executable, "-P", "-m", "reader_cli.engine", "--host", host, "--port", str(port)]
+    command += ["--data-dir", str(data_dir or engine_dir()), *(["--allow-private"] if allow_private else [])]
+    # The engine takes this process's place: its signals, its exit code, no process in between.
+    os.execv(sys.executable, command)

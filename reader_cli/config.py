@@ -1,0 +1,151 @@
+"""Which server, and with which key: flag > environment > profile > the official CLI's file > the local engine.
+
+One frozen `Settings` comes out; no command asks where it came from (cli: which server).
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from reader_cli.env import Env, config_dir
+from reader_cli.errors import ConfigError, UsageError
+from reader_cli.models import DEFAULT_BASE_URL
+
+LOCAL = "local"
+OFFICIAL_FILE = Path(".reader") / "config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`server` names the server in the history: its base URL, or `local`. `source` says where the choice was made."""
+
+    base_url: str
+    key: str
+    server: str
+    source: str
+
+    def __repr__(self) -> str:
+        return f"Settings({self.base_url!r}, key=…, source={self.source!r})"  # a key never reaches a traceback
+
+    @property
+    def local(self) -> bool:
+        return self.server == LOCAL
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One place that may name a server, a key, or both."""
+
+    name: str
+    url: str | None
+    key: str | None
+
+
+def find_server(env: Env, api_url: str | None = None, profile: str | None = None) -> Settings | None:
+    """The configured server, or None when nothing is configured and the local engine is to be used.
+
+    Raises ConfigError for an empty variable, a missing key or an unknown profile, UsageError for a bad URL.
+    """
+    sources = _sources(env, api_url, profile)
+    named = next((source for source in sources if source.url), None)
+    keyed = next((source for source in sources if source.key), None)
+    if named is None and keyed is None:
+        return None
+    base_url = _checked_url(named.url if named and named.url else DEFAULT_BASE_URL)
+    key_source = _key_for(base_url, sources, explicit=named)
+    if key_source is None or key_source.key is None:
+        raise ConfigError(
+            f"there is no API key for {base_url}",
+            hint="Set READER_API_KEY to its key, or unset READER_API_URL to use the local engine.",
+        )
+    return Settings(base_url, key_source.key, base_url, key_source.name)
+
+
+def _sources(env: Env, api_url: str | None, profile: str | None) -> list[Source]:
+    wanted = profile or _variable(env, "READER_PROFILE")
+    stored = _profile(wanted)
+    environment = Source("the environment", _variable(env, "READER_API_URL"), _variable(env, "READER_API_KEY"))
+    flag = Source("--api-url", api_url, None)
+    # A profile that was asked for by name on the command line beats the environment.
+    middle = [stored, environment] if profile else [environment, stored]
+    return [flag, *middle, _official(env)]
+
+
+def _key_for(base_url: str, sources: list[Source], explicit: Source | None) -> Source | None:
+    """The first key that may be sent to `base_url`: given in the environment, or stored for the same origin."""
+    for source in sources:
+        belongs = source.name == "the environment" or source is explicit or _same_origin(source.url, base_url)
+        if source.key and belongs:
+            return source
+    return None
+
+
+def _variable(env: Env, name: str) -> str | None:
+    value = env.environ.get(name)
+    if value is None:
+        return None
+    if not value.strip():  # the missing secret of a CI job: never a silent fall-back to another server
+        raise ConfigError(f"{name} is set but empty", hint=f"Set {name} to a value, or unset it.")
+    return value.strip()
+
+
+def _profile(name: str | None) -> Source:
+    path = config_dir() / "config.toml"
+    stored = _read_toml(path)
+    wanted = name or stored.get("profile")
+    profiles = stored.get("profiles", {})
+    if wanted is None:
+        return Source(str(path), None, None)
+    if not isinstance(profiles, dict) or not isinstance(profiles.get(wanted), dict):
+        raise ConfigError(f"there is no profile {wanted!r} in {path}", hint=f"Add [profiles.{wanted}] to {path}.")
+    return _source(f"profile {wanted}", profiles[wanted], url="api_url", key="api_key")
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint=f"Mend {path} or move it away.") from None
+
+
+def _official(env: Env) -> Source:
+    """The Node CLI's file: `{"apiKey", "apiUrl"?}`. Read, never written."""
+    path = Path(env.environ.get("HOME") or Path.home()) / OFFICIAL_FILE
+    try:
+        stored = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return Source(str(path), None, None)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint=f"Mend {path} or move it away.") from None
+    return _source(str(path), stored if isinstance(stored, dict) else {}, url="apiUrl", key="apiKey")
+
+
+def _source(name: str, stored: Mapping[str, Any], url: str, key: str) -> Source:
+    """A stored key without a URL belongs to the hosted service."""
+    stored_key = stored.get(key) or None
+    stored_url = stored.get(url) or (DEFAULT_BASE_URL if stored_key else None)
+    return Source(name, str(stored_url) if stored_url else None, str(stored_key) if stored_key else None)
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise UsageError(f"{url!r} is not a server's URL", hint=f"Use one like {DEFAULT_BASE_URL}")
+    return url.rstrip("/").removesuffix("/v1")
+
+
+def _same_origin(one: str | None, other: str) -> bool:
+    return one is not None and _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

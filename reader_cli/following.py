@@ -1,0 +1,171 @@
+"""Follows jobs to their end and shows them: what `watch`, `submit --wait`, `retry --wait` and `results --follow` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from reader_cli.env import Env
+from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
+from reader_cli.events import Event
+from reader_cli.models import ErrorCode, Job
+from reader_cli.output.data import without_results, write_object
+from reader_cli.output.progress import MODES, JsonEvents, Renderer, build_renderer
+from reader_cli.output.report import quote
+from reader_cli.output.summary import say_summary
+from reader_cli.output.text import harmless
+from reader_cli.tally import FailureLimit, Tally
+
+if TYPE_CHECKING:
+    from reader_cli.client.watch import Via, WatchOptions
+    from reader_cli.session import Session
+
+VIAS = ("auto", "sse", "poll")
+
+
+class Interrupted(ReaderError):
+    """Ctrl-C or SIGTERM: the job goes on, and the last words say how to come back to it (cli: law 4)."""
+
+    exit_code = ExitCode.INTERRUPTED
+    code = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FollowOptions:
+    """The options of waiting, checked before anything is sent. Durations in seconds."""
+
+    via: str = "auto"
+    interval: float | None = None
+    timeout: float | None = None
+    give_up_after: float = 120.0
+    progress: str = "auto"
+    max_failures: str = "0"
+    cancel_on_interrupt: bool = False
+    limit: FailureLimit = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.via not in VIAS:
+            raise UsageError(f"--via {self.via!r} is none of {', '.join(VIAS)}")
+        if self.progress not in MODES:
+            raise UsageError(f"--progress {self.progress!r} is none of {', '.join(MODES)}")
+        object.__setattr__(self, "limit", FailureLimit.parse(self.max_failures))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The jobs to follow, the words that name them to the user, and how they stood before a retry."""
+
+    job_ids: Sequence[str]
+    refs: Sequence[str]
+    before: Mapping[str, Job] = field(default_factory=dict)
+
+
+def follow(session: Session, target: Target, options: FollowOptions, *, json: bool = False) -> Tally:
+    """Watches `target` to its end. With `json` the events go to stdout as JSON lines."""
+    from reader_cli.client.watch import watch_jobs
+
+    events = watch_jobs(session.client, target.job_ids, watch_options(session.env, options), before=target.before)
+    write = [JsonEvents(lambda line: write_line(session.env, line)).show] if json else []
+    return show_events(session, target, options, events, write)
+
+
+def follow_results(
+    session: Session, target: Target, options: FollowOptions, write: Callable[[bytes], object]
+) -> Tally:
+    """Like `follow`, and hands each page to `write` as one JSON line without its newline, once, as it finishes."""
+    from reader_cli.client.pages import follow_pages
+
+    def events() -> Iterable[Event]:
+        for job_id in target.job_ids:
+            for item in follow_pages(session.client, job_id, watching):
+                if isinstance(item, bytes):
+                    write(item)
+                else:
+                    yield item
+
+    watching = watch_options(session.env, options)
+    return show_events(session, target, options, events(), [])
+
+
+def watch_options(env: Env, options: FollowOptions) -> WatchOptions:
+    from reader_cli.client.watch import WatchOptions
+
+    deadline = None if options.timeout is None else env.clock() + options.timeout
+    return WatchOptions(
+        via=cast("Via", options.via),
+        interval=options.interval,
+        give_up_after=options.give_up_after,
+        deadline=deadline,
+    )
+
+
+def show_events(
+    session: Session,
+    target: Target,
+    options: FollowOptions,
+    events: Iterable[Event],
+    listeners: Sequence[Callable[[Event], None]],
+) -> Tally:
+    """Consumes `events`; says the summary at the end. Raises Interrupted, TimedOut and what the client raises."""
+    env, tally = session.env, Tally()
+    started = env.clock()
+    renderer = build_renderer(env, options.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
+    try:
+        _consume(events, [*listeners, tally.add, renderer.show], renderer)
+    except (KeyboardInterrupt, SystemExit) as leaving:
+        raise _detach(session, target, options, leaving) from None
+    except ReaderError as error:
+        error.hint = error.hint or _way_back(target)
+        raise
+    session.history.update_states(tally.done.values())
+    say_summary(env, tally, target.refs, env.clock() - started)
+    return tally
+
+
+def write_final_jobs(session: Session, job_ids: Iterable[str]) -> None:
+    """The jobs as they ended, without their pages, one JSON object a line (cli: scripting)."""
+    for job_id in job_ids:
+        write_object(session.env, without_results(session.client.get_job(job_id).job))
+
+
+def write_line(env: Env, line: bytes) -> None:
+    """One line of data to stdout, at once: who reads it is waiting for it."""
+    env.stdout.write(line)
+    env.stdout.flush()
+
+
+def _consume(events: Iterable[Event], listeners: Sequence[Callable[[Event], None]], renderer: Renderer) -> None:
+    try:
+        for event in events:
+            for listen in listeners:
+                listen(event)
+    finally:
+        renderer.close()
+
+
+def _way_back(target: Target) -> str:
+    words = " ".join(quote(harmless(ref)) for ref in target.refs)
+    return f"reader watch {words}\nreader cancel {words}"
+
+
+def _detach(session: Session, target: Target, options: FollowOptions, leaving: BaseException) -> ReaderError:
+    if options.cancel_on_interrupt and isinstance(leaving, KeyboardInterrupt):
+        for job_id in target.job_ids:
+            _cancel(session, job_id)
+        stopped = Interrupted("interrupted; the job was cancelled, finished pages stay readable")
+        stopped.exit_code = ExitCode.JOB_CANCELLED
+        stopped.hint = "reader results " + " ".join(quote(harmless(ref)) for ref in target.refs)
+        return stopped
+    detached = Interrupted("detached; the job goes on", hint=_way_back(target))
+    if isinstance(leaving, SystemExit):
+        detached.exit_code = ExitCode.TERMINATED
+    return detached
+
+
+def _cancel(session: Session, job_id: str) -> None:
+    try:
+        session.client.cancel(job_id)
+    except ApiError as error:
+        if error.code != ErrorCode.CONFLICT:  # it had ended by itself
+            raise

@@ -1,0 +1,44 @@
+"""Every option that two commands share, declared once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reader_cli.durations import parse_duration
+
+Jobs = Annotated[
+    list[str],
+    typer.Argument(metavar="JOB...", help="Job id, @last, @-2, a run's name, or the start of an id."),
+]
+Job = Annotated[str, typer.Argument(metavar="JOB", help="Job id, @last, @-2 or a run's name.")]
+
+ApiUrl = Annotated[str | None, typer.Option("--api-url", metavar="URL", help="The server to talk to.")]
+Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="A profile of the config file.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout; errors as JSON on stderr.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No talk on stderr, only errors.")]
+
+Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end, as `reader watch` does.")]
+Via = Annotated[str, typer.Option(metavar="auto|sse|poll", help="How to follow the job.")]
+Interval = Annotated[
+    float | None,
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Poll this often [default: 1 s, growing to 15 s]."),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Stop waiting after this long (exit 124); 10m, 1h30m."),
+]
+GiveUpAfter = Annotated[
+    float,
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Give up when nothing has answered for this long."),
+]
+ProgressMode = Annotated[
+    str, typer.Option("--progress", metavar="auto|bar|plain|json|none", help="How progress is shown on stderr.")
+]
+MaxFailures = Annotated[
+    str, typer.Option("--max-failures", metavar="N|P%", help="Exit 0 while no more pages than this fail.")
+]
+CancelOnInterrupt = Annotated[
+    bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the job instead of detaching from it.")
+]

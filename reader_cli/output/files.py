@@ -1,0 +1,29 @@
+"""Where results go: stdout, or a file that is either whole or still called FILE.part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from reader_cli.env import Env
+from reader_cli.errors import UsageError
+from reader_cli.output.report import quote
+
+
+@contextmanager
+def open_output(env: Env, path: Path | None, *, force: bool) -> Iterator[BinaryIO]:
+    """stdout, or `path` by way of `path.part`, which is renamed when the block ends well and kept when it doesn't.
+
+    Raises UsageError when `path` exists and `force` is not given, or can't be written.
+    """
+    if path is None:
+        yield env.stdout
+        return
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}.")
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as output:
+        yield output
+    part.replace(path)

@@ -1,0 +1,33 @@
+"""Making text that a server or a web page sent harmless before it reaches a terminal (cli: law 7)."""
+
+from __future__ import annotations
+
+import re
+
+# C0 and C1 controls (ESC among them), bidi marks and overrides, zero-width marks that reorder, line and
+# paragraph separators, lone surrogates. Rich's own escape() and strip_control_codes() let most of these through.
+_LIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_SPACE = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
+MAX_LENGTH = 500
+
+
+def harmless(text: object, limit: int = MAX_LENGTH) -> str:
+    """One line of printable text: line breaks become spaces, live characters go, more than `limit` characters is cut.
+
+    >>> harmless("a\\x1b[31mred\\nb")
+    'a[31mred b'
+    """
+    line = _LIVE.sub("", _SPACE.sub(" ", str(text))).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 page`, `1,200 pages`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """`0:07`, `12:30`, `1:02:03`."""
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

@@ -1,0 +1,101 @@
+"""What every command that talks to a server starts with: settings, one client, the history, JOB references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import typer
+
+from reader_cli.config import LOCAL, Settings, find_server
+from reader_cli.env import Env, state_dir
+from reader_cli.local import ensure_engine
+from reader_cli.output.text import harmless
+
+if TYPE_CHECKING:
+    from reader_cli.client.api import Client
+    from reader_cli.history import History
+
+
+def open_env(ctx: typer.Context, *, quiet: bool = False, json: bool = False) -> Env:
+    """The command's Env. `--json` leaves stderr to one error object and nothing else (cli: scripting)."""
+    env: Env = ctx.obj
+    env.json_errors = json
+    env.quiet = quiet or json
+    return env
+
+
+class Session:
+    """Opened by `open_session`; the engine, httpx and the history are touched only when they are needed."""
+
+    def __init__(self, env: Env, api_url: str | None, profile: str | None) -> None:
+        self.env = env
+        self._configured = find_server(env, api_url, profile)
+        self._opened: list[Client] = []
+
+    @property
+    def server(self) -> str:
+        """What the history calls this server: `local` or a base URL."""
+        return self._configured.server if self._configured else LOCAL
+
+    @cached_property
+    def settings(self) -> Settings:
+        return self._configured or self._local_settings()
+
+    @cached_property
+    def client(self) -> Client:
+        from reader_cli.client.api import Client
+
+        client = Client(
+            self.settings.base_url,
+            self.settings.key,
+            clock=self.env.clock,
+            sleep=self.env.sleep,
+            revive=self._revive if self.settings.local else None,
+            notify=lambda line: self.env.say(f"reader: {harmless(line)}"),
+        )
+        self._opened.append(client)
+        return client
+
+    @cached_property
+    def history(self) -> History:
+        from reader_cli.history import History
+
+        history = History.open(state_dir() / "history.db")
+        if history.warning:
+            self.env.say(f"reader: {harmless(history.warning)}")
+        return history
+
+    def job_ids(self, refs: Sequence[str], *, reading: bool) -> list[str]:
+        """The jobs that `refs` name, each once, in order. Raises NotFoundLocally or UsageError."""
+        from reader_cli.references import resolve
+
+        found = [job_id for ref in refs for job_id in resolve(ref, self.history, self.server, reading=reading)]
+        return list(dict.fromkeys(found))
+
+    def close(self) -> None:
+        for client in self._opened:
+            client.close()
+
+    def _local_settings(self) -> Settings:
+        engine, started = ensure_engine(self.env)
+        if started:
+            self.env.say(f"reader: no server is configured; started the local engine at {engine.url}")
+        return Settings(engine.url, engine.key, LOCAL, "the local engine")
+
+    def _revive(self) -> tuple[str, str]:
+        engine, started = ensure_engine(self.env)
+        if started:
+            self.env.say(f"reader: the local engine was gone; started it again at {engine.url}")
+        return engine.url, engine.key
+
+
+@contextmanager
+def open_session(env: Env, api_url: str | None, profile: str | None) -> Iterator[Session]:
+    session = Session(env, api_url, profile)
+    try:
+        yield session
+    finally:
+        session.close()
