@@ -88,10 +88,28 @@ class NothingToDo(ReaderError):
 
 
 class Unreachable(ReaderError):
-    """Nothing answered, or what answered is not the Reader API (a proxy's page, a cut body)."""
+    """Nothing answered, or what answered is not the Reader API (a proxy's page, a cut body).
+
+    `sent` is False when the request surely never reached the server; `transient` is False when asking again
+    can't help; `retry_after` is the pause in seconds that a proxy asked for.
+    """
 
     exit_code = ExitCode.UNREACHABLE
     code = "unreachable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        sent: bool = True,
+        transient: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.sent = sent
+        self.transient = transient
+        self.retry_after = retry_after
 
 
 class MaybeAccepted(ReaderError):
@@ -102,7 +120,8 @@ class MaybeAccepted(ReaderError):
 class ApiError(ReaderError):
     """The server refused, in the contract's error envelope.
 
-    `status` is the HTTP status; `details` is whatever object came with the error, `{}` without one.
+    `status` is the HTTP status; `details` is whatever object came with the error, `{}` without one;
+    `retry_after` is the pause in seconds that a 429 or 503 asked for.
     """
 
     def __init__(
@@ -115,13 +134,16 @@ class ApiError(ReaderError):
         request_id: str | None = None,
         docs_url: str | None = None,
         hint: str = "",
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
+        self.retry_after = retry_after
         self.status = status
         self.details = details or {}
         self.request_id = request_id
         self.docs_url = docs_url
+        self.uncertain = False
         self.exit_code = EXIT_OF_CODE.get(code, ExitCode.UNREACHABLE if status >= 429 else ExitCode.USAGE)
 
 

@@ -1,0 +1,160 @@
+"""One HTTP request out, one whole answer in. Every failure of the network becomes Unreachable here."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import Lock
+from typing import Any
+
+import httpx
+import msgspec
+
+from reader_cli import __version__
+from reader_cli.client.wire import Answer
+from reader_cli.errors import Unreachable
+from reader_cli.models import KEY_HEADER
+
+CONNECT_TIMEOUT = 10.0
+SLOWEST = 16 * 1024  # bytes a second: an answer that comes slower than this is given up
+CONNECTIONS = httpx.Limits(max_connections=16, max_keepalive_connections=8)
+
+Revive = Callable[[], tuple[str, str]]
+
+# What httpx raises before anything of a request was written.
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+
+
+class Http:
+    """The one httpx client of the process, and the address and key that it uses. Safe to use from several threads.
+
+    `revive` brings a local engine that refuses connections back, and returns its base URL and key.
+    """
+
+    def __init__(
+        self, base_url: str, key: str, *, transport: httpx.BaseTransport | None, revive: Revive | None
+    ) -> None:
+        self._server = (base_url.rstrip("/"), key)
+        self._revive = revive
+        self._reviving = Lock()
+        self._client = httpx.Client(
+            transport=transport,
+            headers={"user-agent": f"reader-cli/{__version__}"},
+            limits=CONNECTIONS,
+            follow_redirects=False,
+            verify=_tls(base_url),
+            trust_env=not _is_loopback(base_url),
+        )
+
+    @property
+    def host(self) -> str:
+        return httpx.URL(self._server[0]).netloc.decode()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        params: Mapping[str, int] | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """The whole answer, whatever its status. `timeout` in seconds is for the answer to begin and between any two
+        parts of it. Raises Unreachable."""
+        content = None if body is None else msgspec.json.encode(body)
+        extra = {"content-type": "application/json"} if content is not None else {}
+        limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
+        with self._open(method, path, limits, params, content, {**extra, **(headers or {})}) as response:
+            return self.read(response, timeout)
+
+    @contextmanager
+    def stream(self, path: str, *, timeout: float, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """An open answer; `timeout` is the longest silence in seconds. Raises Unreachable, while it is read too."""
+        limits = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT)
+        with self._open("GET", path, limits, None, None, headers) as response:
+            yield response
+
+    def read(self, response: httpx.Response, timeout: float) -> Answer:
+        """The rest of an open answer. Raises Unreachable when it trickles or is cut."""
+        body = bytearray()  # grows in place: joining chunks would hold a large answer twice
+        started = time.monotonic()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if time.monotonic() - started > timeout + len(body) / SLOWEST:
+                raise httpx.ReadTimeout("the answer trickles", request=response.request)
+        return Answer(self.host, response.status_code, response.headers, body)
+
+    @contextmanager
+    def _open(
+        self,
+        method: str,
+        path: str,
+        limits: httpx.Timeout,
+        params: Mapping[str, int] | None,
+        content: bytes | None,
+        headers: Mapping[str, str],
+    ) -> Iterator[httpx.Response]:
+        server = base_url, key = self._server
+        try:
+            with self._client.stream(
+                method,
+                base_url + path,
+                params=params,
+                content=content,
+                headers={KEY_HEADER: key, **headers},
+                timeout=limits,
+            ) as response:
+                yield response
+        except httpx.ConnectError as error:
+            self._bring_back(server)
+            raise self._unreachable(error) from error
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise self._unreachable(error) from error
+
+    def _bring_back(self, lost: tuple[str, str]) -> None:
+        """Once, however many threads lost it."""
+        with self._reviving:
+            if self._revive and self._server == lost:
+                base_url, key = self._revive()
+                self._server = (base_url.rstrip("/"), key)
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"{_WHAT_HAPPENED.get(type(error), 'the connection was lost')} ({self.host}): {error}".rstrip(": "),
+            hint="Check the network and the API URL: reader doctor",
+            sent=not isinstance(error, _NOT_SENT),
+            transient=not isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol),
+        )
+
+
+_WHAT_HAPPENED: dict[type[Exception], str] = {
+    httpx.ConnectError: "no connection",
+    httpx.ConnectTimeout: "no connection in time",
+    httpx.ReadTimeout: "no answer in time",
+    httpx.WriteTimeout: "the request could not be sent in time",
+    httpx.RemoteProtocolError: "the answer was cut short",
+    httpx.DecodingError: "the answer was garbled",
+    httpx.InvalidURL: "the API URL is not valid",
+    httpx.UnsupportedProtocol: "the API URL is neither http nor https",
+}
+
+
+def _tls(base_url: str) -> bool | ssl.SSLContext:
+    """Loading the system's certificates costs 35 ms, and plain http needs none: a context that trusts nobody."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http://") else True
+
+
+def _is_loopback(base_url: str) -> bool:
+    """A proxy from the environment can't reach this machine's loopback, and must not see its engine's key."""
+    host = httpx.URL(base_url).host
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,81 @@
+"""Trying again: after what, after how long, for how long (contract: error codes)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
+
+from reader_cli.errors import ApiError, ReaderError, Unreachable
+from reader_cli.models import ErrorCode
+
+FIRST_BACKOFF = 0.25
+LONGEST_BACKOFF = 8.0
+LEAST_TIMEOUT = 1.0
+FIRST_SHARE = 2 / 3  # of the patience goes to the first attempt at most: one that hangs leaves room for another
+
+_T = TypeVar("_T")
+
+
+def backoff(attempt: int, *, first: float = FIRST_BACKOFF, longest: float = LONGEST_BACKOFF) -> float:
+    """Seconds before trying for the `attempt`-th time again, from 0: exponential, with full jitter."""
+    return random.uniform(0.1, 1.0) * min(longest, first * 2.0 ** min(attempt, 16))
+
+
+def is_transient(error: ReaderError) -> bool:
+    """Whether the same request may succeed later. `concurrency_limited` waits for a job, not for time: no."""
+    if isinstance(error, ApiError):
+        return error.code != ErrorCode.CONCURRENCY_LIMITED and (error.status == 429 or error.status >= 500)
+    return isinstance(error, Unreachable) and error.transient
+
+
+def is_definite(error: ReaderError) -> bool:
+    """Whether the API surely did nothing: it refused, or was never reached (contract: x-idempotency-key)."""
+    return isinstance(error, ApiError) or (isinstance(error, Unreachable) and not error.sent)
+
+
+@dataclass(frozen=True)
+class Retries:
+    """`clock` is monotonic seconds, `sleep` takes seconds, `notify` one line of talk."""
+
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+    notify: Callable[[str], None]
+
+    def call(
+        self,
+        send: Callable[[float], _T],
+        patience: float,
+        repeatable: Callable[[ReaderError], bool] = is_transient,
+        *,
+        first_share: float = FIRST_SHARE,
+    ) -> _T:
+        """What `send` returns; it is given the seconds that it may take. Tries again within `patience` seconds after
+        errors that are `repeatable`, honouring Retry-After, and raises the last one."""
+        started = self.clock()
+        for attempt in count():
+            left = patience - (self.clock() - started)
+            try:
+                return send(max(left if attempt else left * first_share, LEAST_TIMEOUT))
+            except (ApiError, Unreachable) as error:
+                pause = pause_after(error, attempt)
+                if not repeatable(error) or self.clock() - started + pause > patience:
+                    raise
+                self._tell(error, pause, attempt)
+                self.sleep(pause)
+        raise AssertionError("count() never ends")
+
+    def _tell(self, error: ApiError | Unreachable, pause: float, attempt: int) -> None:
+        if error.retry_after is not None:
+            self.notify(f"rate limited, waiting {pause:.0f} s")
+        elif attempt >= 1:  # one hiccup is no news
+            self.notify(f"{error.message}; trying again")
+
+
+def pause_after(error: ApiError | Unreachable, attempt: int) -> float:
+    """Seconds to wait before the next attempt: what the server asked for and a little jitter, otherwise a backoff."""
+    if error.retry_after is not None:
+        return error.retry_after + random.uniform(0.0, 0.25)
+    return backoff(attempt)
