@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import typer
+from typer.completion import completion_init
 from typer.core import TyperGroup
 
 from reader_cli.errors import UsageError
@@ -77,6 +78,8 @@ def build_app() -> typer.Typer:
 
 def invoke(argv: Sequence[str], env: Env) -> int:
     """Runs one command line and returns its exit code. Raises ReaderError and what commands raise."""
+    if "_READER_COMPLETE" in env.environ:
+        completion_init()
     try:
         code = build_app()(args=list(argv), prog_name="reader", obj=env, standalone_mode=False)
     except Unwound as unwound:

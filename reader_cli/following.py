@@ -1,4 +1,4 @@
-"""Follows jobs to their end and shows them: what `watch`, `submit --wait`, `retry --wait` and `results --follow` share."""
+"""Follows jobs to their end and shows them; `watch`, `submit`, `retry` and `results --follow` share this."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from reader_cli.env import Env
 from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
-from reader_cli.events import Event
+from reader_cli.events import Done, Event
 from reader_cli.models import ErrorCode, Job
 from reader_cli.output.data import without_results, write_object
 from reader_cli.output.progress import MODES, JsonEvents, Renderer, build_renderer
@@ -29,6 +29,14 @@ class Interrupted(ReaderError):
 
     exit_code = ExitCode.INTERRUPTED
     code = "interrupted"
+
+    @classmethod
+    def by(cls, leaving: BaseException, message: str, hint: str) -> Interrupted:
+        """`leaving` is the KeyboardInterrupt, or the SystemExit that a signal was turned into."""
+        error = cls(message, hint=hint)
+        if isinstance(leaving, SystemExit):
+            error.exit_code = ExitCode.TERMINATED
+        return error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +78,7 @@ def follow(session: Session, target: Target, options: FollowOptions, *, json: bo
     return show_events(session, target, options, events, write)
 
 
-def follow_results(
-    session: Session, target: Target, options: FollowOptions, write: Callable[[bytes], object]
-) -> Tally:
+def follow_results(session: Session, target: Target, options: FollowOptions, write: Callable[[bytes], object]) -> Tally:
     """Like `follow`, and hands each page to `write` as one JSON line without its newline, once, as it finishes."""
     from reader_cli.client.pages import follow_pages
 
@@ -118,7 +124,8 @@ def show_events(
     except ReaderError as error:
         error.hint = error.hint or _way_back(target)
         raise
-    session.history.update_states(tally.done.values())
+    for done in tally.done.values():
+        session.remember(_as_job(done))
     say_summary(env, tally, target.refs, env.clock() - started)
     return tally
 
@@ -144,23 +151,31 @@ def _consume(events: Iterable[Event], listeners: Sequence[Callable[[Event], None
         renderer.close()
 
 
+def _as_job(done: Done) -> Job:
+    return {
+        "id": done.job_id,
+        "status": done.status,
+        "completed": done.completed,
+        "total": done.total,
+        "failed": done.failed,
+        "creditsUsed": done.credits_used,
+    }
+
+
 def _way_back(target: Target) -> str:
     words = " ".join(quote(harmless(ref)) for ref in target.refs)
     return f"reader watch {words}\nreader cancel {words}"
 
 
-def _detach(session: Session, target: Target, options: FollowOptions, leaving: BaseException) -> ReaderError:
-    if options.cancel_on_interrupt and isinstance(leaving, KeyboardInterrupt):
-        for job_id in target.job_ids:
-            _cancel(session, job_id)
-        stopped = Interrupted("interrupted; the job was cancelled, finished pages stay readable")
-        stopped.exit_code = ExitCode.JOB_CANCELLED
-        stopped.hint = "reader results " + " ".join(quote(harmless(ref)) for ref in target.refs)
-        return stopped
-    detached = Interrupted("detached; the job goes on", hint=_way_back(target))
-    if isinstance(leaving, SystemExit):
-        detached.exit_code = ExitCode.TERMINATED
-    return detached
+def _detach(session: Session, target: Target, options: FollowOptions, leaving: BaseException) -> Interrupted:
+    if not options.cancel_on_interrupt or isinstance(leaving, SystemExit):
+        return Interrupted.by(leaving, "detached; the job goes on", _way_back(target))
+    for job_id in target.job_ids:
+        _cancel(session, job_id)
+    words = " ".join(quote(harmless(ref)) for ref in target.refs)
+    stopped = Interrupted("cancelled; finished pages stay readable", hint=f"reader results {words}")
+    stopped.exit_code = ExitCode.JOB_CANCELLED
+    return stopped
 
 
 def _cancel(session: Session, job_id: str) -> None:

@@ -6,13 +6,21 @@ from typing import Annotated
 
 import typer
 
+from reader_cli.completing import complete_job
 from reader_cli.durations import parse_duration
 
 Jobs = Annotated[
     list[str],
-    typer.Argument(metavar="JOB...", help="Job id, @last, @-2, a run's name, or the start of an id."),
+    typer.Argument(
+        metavar="JOB...",
+        help="Job id, @last, @-2, a run's name, or the start of an id.",
+        autocompletion=complete_job,
+    ),
 ]
-Job = Annotated[str, typer.Argument(metavar="JOB", help="Job id, @last, @-2 or a run's name.")]
+Job = Annotated[
+    str,
+    typer.Argument(metavar="JOB", help="Job id, @last, @-2 or a run's name.", autocompletion=complete_job),
+]
 
 ApiUrl = Annotated[str | None, typer.Option("--api-url", metavar="URL", help="The server to talk to.")]
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="A profile of the config file.")]
@@ -20,6 +28,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on st
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No talk on stderr, only errors.")]
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end, as `reader watch` does.")]
+PageTimeout = Annotated[
+    float | None,
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Per page, 1s to 2m [default: 30s]."),
+]
 Via = Annotated[str, typer.Option(metavar="auto|sse|poll", help="How to follow the job.")]
 Interval = Annotated[
     float | None,
@@ -27,7 +39,9 @@ Interval = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(parser=parse_duration, metavar="DURATION", help="Stop waiting after this long (exit 124); 10m, 1h30m."),
+    typer.Option(
+        parser=parse_duration, metavar="DURATION", help="Stop waiting after this long (exit 124); 10m, 1h30m."
+    ),
 ]
 GiveUpAfter = Annotated[
     float,

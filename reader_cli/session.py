@@ -17,6 +17,7 @@ from reader_cli.output.text import harmless
 if TYPE_CHECKING:
     from reader_cli.client.api import Client
     from reader_cli.history import History
+    from reader_cli.models import Job
 
 
 def open_env(ctx: typer.Context, *, quiet: bool = False, json: bool = False) -> Env:
@@ -30,9 +31,9 @@ def open_env(ctx: typer.Context, *, quiet: bool = False, json: bool = False) -> 
 class Session:
     """Opened by `open_session`; the engine, httpx and the history are touched only when they are needed."""
 
-    def __init__(self, env: Env, api_url: str | None, profile: str | None) -> None:
+    def __init__(self, env: Env, configured: Settings | None) -> None:
         self.env = env
-        self._configured = find_server(env, api_url, profile)
+        self._configured = configured
         self._opened: list[Client] = []
 
     @property
@@ -75,6 +76,10 @@ class Session:
         found = [job_id for ref in refs for job_id in resolve(ref, self.history, self.server, reading=reading)]
         return list(dict.fromkeys(found))
 
+    def remember(self, job: Job) -> None:
+        """Keeps a job's state, as the server told it, in the history."""
+        self.history.update_state(self.server, job)
+
     def close(self) -> None:
         for client in self._opened:
             client.close()
@@ -93,8 +98,9 @@ class Session:
 
 
 @contextmanager
-def open_session(env: Env, api_url: str | None, profile: str | None) -> Iterator[Session]:
-    session = Session(env, api_url, profile)
+def open_session(env: Env, api_url: str | None, profile: str | None, *, local: bool = False) -> Iterator[Session]:
+    """`local` means the local engine, whatever is configured."""
+    session = Session(env, None if local else find_server(env, api_url, profile))
     try:
         yield session
     finally:

@@ -3,14 +3,40 @@ from __future__ import annotations
 import typer
 
 from reader_cli import options
-from reader_cli.following import FollowOptions, Target, follow_results, write_line
-from reader_cli.local import ensure_engine
-from reader_cli.session import open_env, open_session
+from reader_cli.errors import ExitCode
+from reader_cli.following import FollowOptions, follow_results
+from reader_cli.inputs import read_inputs
+from reader_cli.models import Status
+from reader_cli.output.files import build_writer
+from reader_cli.runs import RunPlan
+from reader_cli.session import Session, open_env, open_session
+from reader_cli.submitting import new_submission, send
+from reader_cli.tally import Tally
 
 
 def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
     """Run the whole path on the engine's own sample site: no account, no internet.
 
     Starts the local engine, submits a batch, shows the bar and writes the pages as JSONL to stdout. One link of the
-    site is broken, on purpose. Exits 0 when the path worked.
+    site is broken on purpose. Exits 0 when the path worked.
     """
+    env = open_env(ctx, quiet=quiet)
+    with open_session(env, None, None, local=True) as session:
+        items = read_inputs(demo_urls(session), (), stdin=env.stdin).items
+        target = send(session, new_submission(session, RunPlan(session.server, {}, items)), json=False, silent=True)
+        tally = follow_results(session, target, FollowOptions(), build_writer(env.stdout, None, flush=True))
+    return exit_code(tally)
+
+
+def demo_urls(session: Session) -> list[str]:
+    from reader_cli.engine.site import URLS
+
+    return [f"{session.settings.base_url}/demo/{path}" for path in URLS]
+
+
+def exit_code(tally: Tally) -> ExitCode:
+    """0 when every page but the broken one was read."""
+    from reader_cli.engine.site import BROKEN
+
+    completed = all(done.status == Status.COMPLETED for done in tally.done.values())
+    return ExitCode.OK if completed and tally.failed == len(BROKEN) else ExitCode.PAGES_FAILED

@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import typer
 
 from reader_cli import options
-from reader_cli.env import Env
 from reader_cli.errors import UsageError
 from reader_cli.following import FollowOptions, Target, follow_results
-from reader_cli.output.files import open_output
+from reader_cli.output.files import build_writer, open_output
 from reader_cli.session import open_env, open_session
 
 ONLY = ("ok", "failed")
@@ -19,9 +17,13 @@ ONLY = ("ok", "failed")
 def results(
     ctx: typer.Context,
     jobs: options.Jobs,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
-    only: Annotated[str | None, typer.Option(metavar="ok|failed", help="Only the pages read, or only the failed.")] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="ok|failed", help="Only the pages read, or only the failed.")
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Pages as they finish, until the job ends.")] = False,
     via: options.Via = "auto",
     interval: options.Interval = None,
@@ -61,16 +63,3 @@ def results(
             for line in iter_pages(session.client, job_id):
                 write(line)
         return 0
-
-
-def build_writer(out: BinaryIO, only: str | None, *, flush: bool) -> Callable[[bytes], None]:
-    """Writes one page a line; with `flush` at once, for a reader who waits for it."""
-    from reader_cli.output.jsonl import is_failed
-
-    def write(line: bytes) -> None:
-        if only is None or is_failed(line) == (only == "failed"):
-            out.write(line + b"\n")
-            if flush:
-                out.flush()
-
-    return write

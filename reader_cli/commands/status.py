@@ -29,7 +29,7 @@ def status(
 
         def show(job_id: str) -> None:
             job = session.client.get_job(job_id).job
-            session.history.update_state(job)
+            session.remember(job)
             if json:
                 write_object(env, without_results(job))
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -22,8 +22,23 @@ def open_output(env: Env, path: Path | None, *, force: bool) -> Iterator[BinaryI
         yield env.stdout
         return
     if path.exists() and not force:
-        raise UsageError(f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}.")
+        raise UsageError(
+            f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}."
+        )
     part = path.with_name(path.name + ".part")
     with part.open("wb") as output:
         yield output
     part.replace(path)
+
+
+def build_writer(out: BinaryIO, only: str | None, *, flush: bool) -> Callable[[bytes], None]:
+    """Writes one page a line; with `flush` at once, for a reader who waits for it."""
+    from reader_cli.output.jsonl import is_failed
+
+    def write(line: bytes) -> None:
+        if only is None or is_failed(line) == (only == "failed"):
+            out.write(line + b"\n")
+            if flush:
+                out.flush()
+
+    return write
