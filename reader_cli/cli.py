@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from inspect import getdoc
 from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.completion import completion_init
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from reader_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from reader_cli.env import Env
 
-# In the order of `reader --help`. A module reader_cli.commands.NAME holds the function NAME, or `app` for a group.
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "Jobs": ("submit", "status", "watch", "cancel", "retry", "results"),
-    "More": ("demo", "serve", "local", "completion"),
+# In the order of `reader --help`, each with its one line of help: told here, so that --help need not import them all.
+# A module reader_cli.commands.NAME holds the function NAME, whose docstring goes on from there, or `app` for a group.
+COMMANDS: dict[str, dict[str, str]] = {
+    "Jobs": {
+        "submit": "Start a batch of URLs, or a crawl of one; prints the job ids.",
+        "status": "Show how jobs stand: one request a job.",
+        "watch": "Follow jobs to their end, with a live progress bar.",
+        "cancel": "Stop jobs; pages that are finished stay readable.",
+        "retry": "Run the failed URLs of a job again; good results stay.",
+        "results": "Write every page of every job as JSONL, streamed.",
+    },
+    "The engine": {
+        "demo": "Run the whole path on the engine's own sample site: no account, no internet.",
+        "serve": "Run the engine in the foreground.",
+        "local": "Look at, stop or read the log of the background engine.",
+    },
+    "More": {
+        "completion": "Write the completion script of a shell to stdout.",
+    },
 }
+SUMMARIES = {name: summary for group in COMMANDS.values() for name, summary in group.items()}
 EPILOG = "JOB is a job id, @last, @-2, the name of a run, or the start of an id that you submitted from here."
 
 
@@ -27,19 +45,19 @@ class LazyGroup(TyperGroup):
     """Builds one command, the one that is run: building all of them would cost every call and every TAB."""
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        return [name for names in COMMANDS.values() for name in names]
+        return list(SUMMARIES)
 
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
-        if cmd_name not in self.list_commands(ctx):
+        if cmd_name not in SUMMARIES:
             return None
         if cmd_name not in self.commands:
             self.commands[cmd_name] = _build_command(cmd_name)
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        for title, names in COMMANDS.items():
+        for title, summaries in COMMANDS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, _summary(name)) for name in names])
+                formatter.write_dl(list(summaries.items()))
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         # Typer's main would turn these two into exit codes of its own before they reach ours.
@@ -57,11 +75,9 @@ class Unwound(Exception):
         self.cause = cause
 
 
-def new_app(help: str) -> typer.Typer:
+def new_app() -> typer.Typer:
     """A Typer app with the project's settings; groups of commands are made with it."""
     return typer.Typer(
-        help=help,
-        no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,  # halves --help and keeps ANSI out of a piped one
         pretty_exceptions_enable=False,
@@ -70,9 +86,8 @@ def new_app(help: str) -> typer.Typer:
 
 
 def build_app() -> typer.Typer:
-    app = new_app("Submit, watch and read web-reading jobs. On a fresh machine it works with its own engine.")
-    app.info.epilog = EPILOG
-    app.callback(cls=LazyGroup)(_root)
+    app = new_app()
+    app.callback(cls=LazyGroup, epilog=EPILOG, no_args_is_help=True)(_root)
     return app
 
 
@@ -100,27 +115,18 @@ def _root(
         raise typer.Exit(0)
 
 
-def _module(name: str) -> Any:
-    return import_module(f"reader_cli.commands.{name}")
-
-
 def _build_command(name: str) -> Any:
-    module = _module(name)
+    module = import_module(f"reader_cli.commands.{name}")
     app = getattr(module, "app", None)
     if app is None:
-        app = new_app("")
-        app.info.no_args_is_help = False
-        app.command(name, context_settings={"help_option_names": ["-h", "--help"]})(getattr(module, name))
-    command = typer.main.get_command(app)
+        function = getattr(module, name)
+        app = new_app()
+        app.command(name, help=f"{SUMMARIES[name]}\n\n{getdoc(function) or ''}")(function)
+    else:
+        app.info.help = SUMMARIES[name]
+    command = get_command(app)
     command.name = name
     return command
-
-
-def _summary(name: str) -> str:
-    """The first line of the command's docstring: the one place where its purpose is told."""
-    module = _module(name)
-    text = module.app.info.help if hasattr(module, "app") else getattr(module, name).__doc__
-    return str(text).strip().split("\n", 1)[0]
 
 
 def _usage_error(error: typer.TyperException, argv: Sequence[str], env: Env) -> UsageError:

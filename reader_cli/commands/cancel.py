@@ -17,10 +17,7 @@ def cancel(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Stop jobs; pages that are finished stay readable.
-
-    A job that has already ended is a conflict, exit 8.
-    """
+    """A job that has already ended is a conflict, exit 8."""
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
 

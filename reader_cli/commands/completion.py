@@ -11,10 +11,7 @@ SHELLS = ("bash", "zsh", "fish", "pwsh")
 
 
 def completion(ctx: typer.Context, shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|pwsh")]) -> int:
-    """Write the completion script of a shell to stdout.
-
-    For bash: reader completion bash > ~/.local/share/bash-completion/completions/reader
-    """
+    """For bash: reader completion bash > ~/.local/share/bash-completion/completions/reader"""
     if shell not in SHELLS:
         raise UsageError(f"there is no completion for {shell!r}", hint=f"reader completion {'|'.join(SHELLS)}")
     open_env(ctx).stdout.write(build_script(shell).encode())

@@ -15,9 +15,7 @@ from reader_cli.tally import Tally
 
 
 def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
-    """Run the whole path on the engine's own sample site: no account, no internet.
-
-    Starts the local engine, submits a batch, shows the bar and writes the pages as JSONL to stdout. One link of the
+    """Starts the local engine, submits a batch, shows the bar and writes the pages as JSONL to stdout. One link of the
     site is broken on purpose. Exits 0 when the path worked.
     """
     env = open_env(ctx, quiet=quiet)

@@ -14,7 +14,7 @@ from reader_cli.output.data import write_object
 from reader_cli.output.text import harmless
 from reader_cli.session import open_env
 
-app = new_app("Look at, stop or read the log of the background engine.")
+app = new_app()
 
 
 @app.command()

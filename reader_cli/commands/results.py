@@ -35,9 +35,7 @@ def results(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Write every page of every job as JSONL, streamed.
-
-    A line is the page object as the server sent it. Partial results of failed and cancelled jobs are read like any
+    """A line is the page object as the server sent it. Partial results of failed and cancelled jobs are read like any
     others. Exits 0 whatever became of the job; with --follow it exits as watch does.
     """
     if only not in (None, *ONLY):

@@ -31,10 +31,7 @@ def retry(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Run the failed URLs of a job again; good results stay.
-
-    Nothing to retry is exit 8. --wait follows the new run and exits as watch does.
-    """
+    """Nothing to retry is exit 8. --wait follows the new run and exits as watch does."""
     following = FollowOptions(
         via=via,
         interval=interval,

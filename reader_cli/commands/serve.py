@@ -22,9 +22,7 @@ def serve(
         bool, typer.Option("--allow-private", help="Read private addresses although others can reach this engine.")
     ] = False,
 ) -> int:
-    """Run the engine in the foreground.
-
-    Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished
+    """Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished
     jobs go on when it is started again. One data folder has one engine at a time: a second one exits 8.
     """
     open_env(ctx)

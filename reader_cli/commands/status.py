@@ -20,10 +20,7 @@ def status(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Show how jobs stand: one request a job.
-
-    Exits 0 whatever became of the job; `reader watch` exits with its outcome.
-    """
+    """Exits 0 whatever became of the job; `reader watch` exits with its outcome."""
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
 

@@ -79,9 +79,7 @@ def submit(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Start a batch of URLs, or a crawl of one; prints the job ids.
-
-    More than 1,000 URLs become several jobs of one run. --wait follows them to the end and exits with the outcome,
+    """More than 1,000 URLs become several jobs of one run. --wait follows them to the end and exits with the outcome,
     as watch does; --wait --results writes the pages to stdout as they finish.
     """
     env = open_env(ctx, quiet=quiet, json=json)

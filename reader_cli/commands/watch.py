@@ -22,9 +22,7 @@ def watch(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Follow jobs to their end, with a live progress bar.
-
-    Exits 0 when all pages were read, 3 when a job failed, 4 when it was cancelled, 5 when more pages failed than
+    """Exits 0 when all pages were read, 3 when a job failed, 4 when it was cancelled, 5 when more pages failed than
     --max-failures allows. Ctrl-C detaches; the job goes on. --json writes the events as JSON lines.
     """
     following = FollowOptions(
