@@ -143,7 +143,6 @@ class ApiError(ReaderError):
         self.details = details or {}
         self.request_id = request_id
         self.docs_url = docs_url
-        self.uncertain = False
         self.exit_code = EXIT_OF_CODE.get(code, ExitCode.UNREACHABLE if status >= 429 else ExitCode.USAGE)
 
 
