@@ -16,5 +16,5 @@ def complete_job(incomplete: str) -> list[str]:
         parts = history.jobs(limit=OFFERED)
     finally:
         history.close()
-    words = [word for part in parts for word in (part.run_name, part.job_id) if word]
+    words = [word for part in parts for word in (part.name, part.job_id) if word]
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]

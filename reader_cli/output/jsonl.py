@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -61,16 +60,9 @@ def is_failed(line: bytes) -> bool:
     return b'"error"' in line and read_head(line).error is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """An answer taken apart: the pages of `data.results` as lines, and the answer with `results` left empty."""
-
-    lines: list[bytes]
-    rest: Any
-
-
-def split_results(body: bytes) -> Split:
-    """Takes an answer apart that a strict parser refuses, at any depth of nesting. Raises ValueError if it is no JSON."""
+def split_results(body: bytes) -> tuple[list[bytes], Any]:
+    """The pages of `data.results` as lines, and the answer with `results` left empty: for answers that a strict parser
+    refuses, at any depth of nesting. Raises ValueError where it is no JSON."""
     lines: list[bytes] = []
     rest: list[str] = []
     page: list[str] = []
@@ -83,7 +75,7 @@ def split_results(body: bytes) -> Split:
             page.clear()
         if depth == 0:
             rest.append(token)
-    return Split(lines, json.loads("".join(rest)))
+    return lines, json.loads("".join(rest))
 
 
 def _depths(tokens: Iterator[str]) -> Iterator[tuple[int, str]]:

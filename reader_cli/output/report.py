@@ -12,7 +12,10 @@ from reader_cli.output.text import harmless
 
 
 def report(env: Env, error: ReaderError) -> None:
-    """Writes `error` to stderr in the form that the command's options chose."""
+    """Writes `error` to stderr in the form that the command's options chose; at a TAB nothing, for it would land in
+    the line that the user is typing."""
+    if env.environ.get("_READER_COMPLETE"):
+        return
     if env.json_errors:
         env.stderr.write(json.dumps(build_error_object(error)) + "\n")
     else:
