@@ -23,8 +23,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 # compdef and _arguments belong to an interactive zsh: they are replaced, the script's function is run as it stands.
 ZSH = """
 compdef() {{ }}
-_describe() {{ print -l -- $completions }}
-_arguments() {{ eval "completions=${{1#*:*:}}"; print -r -- $1 }}
+_arguments() {{ print -r -- "$@" }}
 words=({words}) CURRENT={count}
 source {script}
 _reader_completion
