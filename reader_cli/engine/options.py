@@ -1,10 +1,10 @@
-"""What one page is read with: POST /v1/read's options after validation."""
+"""What a page and a job are read with: POST /v1/read's options after validation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reader_cli.models import TIMEOUT_MS
+from reader_cli.models import TIMEOUT_MS, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +19,30 @@ class ReadOptions:
     timeout_ms: int = TIMEOUT_MS[2]
     proxy_mode: str = "standard"
     cache: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookOptions:
+    """A webhook of one job. `events` empty: all of them."""
+
+    url: str
+    events: tuple[str, ...] = ()
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOptions:
+    """`concurrency` is the number of the job's pages that are read at a time; depth and pages limit a crawl."""
+
+    read: ReadOptions
+    concurrency: int
+    max_depth: int
+    max_pages: int
+    webhook: WebhookOptions | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    mode: Mode
+    urls: tuple[str, ...]
+    options: JobOptions

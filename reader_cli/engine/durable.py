@@ -1,0 +1,59 @@
+"""Jobs that outlive the process: the only place that knows DBOS.
+
+DBOS keeps one promise for us: a run that was started is worked on until it ends, across any number of crashes.
+What is done already is in our own database, so a workflow has no steps, and running it again is harmless.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+Run = Callable[[str, int], Awaitable[None]]
+
+
+class Durable:
+    """Launch and use it on one event loop; its workflows run there."""
+
+    def __init__(self, file: Path, run: Run) -> None:
+        with sqlite3.connect(file) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+        DBOS(config=_config(file))
+
+        # A run that never recovers would stay active for ever, so there is no last attempt.
+        @DBOS.workflow(name="run", max_recovery_attempts=None)
+        async def workflow(job_id: str, number: int) -> None:
+            await run(job_id, number)
+
+        self._workflow = workflow
+
+    def launch(self) -> None:
+        """Takes up what a crash left behind. Blocks for 0.1 s; must be called on the event loop's own thread, because
+        that is how DBOS learns which loop its recovered workflows belong to."""
+        DBOS.launch()
+
+    async def start(self, job_id: str, number: int) -> None:
+        """Starts run `number` of a job. Harmless when it was started before, in this life or an earlier one."""
+        with SetWorkflowID(f"{job_id}:{number}"):
+            await DBOS.start_workflow_async(self._workflow, job_id, number)
+
+    def close(self) -> None:
+        DBOS.destroy()
+
+
+def _config(file: Path) -> DBOSConfig:
+    return {
+        "name": "reader",
+        "system_database_url": f"sqlite:///{file}",
+        # DBOS leaves the runs of other versions and executors alone, and so would never finish them.
+        "application_version": "1",
+        "executor_id": "engine",
+        # The default is pickle.
+        "serializer": DBOSPortableJSONSerializer(),
+        "max_executor_threads": 32,
+        "log_level": "ERROR",
+        "enable_otlp": False,
+    }

@@ -1,0 +1,74 @@
+"""Around every request: its id, the key check, and the error envelope for whatever goes wrong."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import time
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from reader_cli.engine.refusals import Refused
+from reader_cli.models import KEY_HEADER, REQUEST_ID_HEADER, ErrorCode
+
+logger = logging.getLogger(__name__)
+
+
+class Guard:
+    """`open` counts the requests and streams that are being answered, `quiet_since` is when the last one ended
+    (monotonic seconds)."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key.encode()
+        self.open = 0
+        self.quiet_since = time.monotonic()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.open += 1
+        try:
+            await self._answer(scope, receive, _Tagged(send, "req_" + secrets.token_hex(8)))
+        finally:
+            self.open -= 1
+            self.quiet_since = time.monotonic()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: _Tagged) -> None:
+        try:
+            self._check_key(Headers(scope=scope))
+            await self._app(scope, receive, send)
+        except Refused as refused:
+            await refused.response()(scope, receive, send)
+        except TimeoutError:
+            if not send.started:
+                raise
+            logger.info("dropped a reader that took nothing: %s", scope["path"])
+        except Exception:
+            logger.exception("request %s broke: %s %s", send.request_id, scope["method"], scope["path"])
+            if send.started:
+                raise
+            broken = Refused(ErrorCode.INTERNAL_ERROR, "the engine failed at this; its log says why")
+            await broken.response()(scope, receive, send)
+
+    def _check_key(self, headers: Headers) -> None:
+        given = headers.get(KEY_HEADER, "").encode()
+        if not hmac.compare_digest(given, self._key):
+            raise Refused(
+                ErrorCode.UNAUTHENTICATED, "the API key is missing or wrong" if given else "no API key was sent"
+            )
+
+
+class _Tagged:
+    """Sends with the request's id in the headers."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self.request_id = request_id
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self.request_id
+        await self._send(message)

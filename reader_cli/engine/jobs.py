@@ -1,0 +1,94 @@
+"""What can be done with jobs: submit, look, cancel, retry. What a job is stands in the database."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Awaitable, Callable
+
+from reader_cli.engine import answers, store
+from reader_cli.engine.changes import Changes
+from reader_cli.engine.database import Database
+from reader_cli.engine.encoding import encode, success
+from reader_cli.engine.options import ReadRequest
+from reader_cli.engine.refusals import Refused
+from reader_cli.engine.store import JobRow
+from reader_cli.models import ErrorCode
+
+Start = Callable[[str, int], Awaitable[None]]
+Stop = Callable[[JobRow], None]
+
+CREATED = 201
+
+
+class Jobs:
+    """`start` makes a run durable, `stop` ends the work of a run that was cancelled."""
+
+    def __init__(self, database: Database, changes: Changes, start: Start, stop: Stop) -> None:
+        self._database = database
+        self._changes = changes
+        self._start = start
+        self._stop = stop
+
+    async def recover(self) -> None:
+        """Starts what was accepted by an engine that died before it could start it."""
+        for job in await self._database.read(store.active):
+            await self._start(job.id, job.run)
+
+    async def get(self, job_id: str) -> JobRow:
+        """Raises Refused."""
+        return await self._database.read(_find, job_id)
+
+    async def submit(self, request: ReadRequest, key: str | None) -> bytes:
+        """Accepts a batch or a crawl. Returns the answer's body, which the idempotency key gets from now on."""
+        job, body = await self._database.write(_create, request, key)
+        await self._start(job.id, job.run)
+        self._changes.ring(job.id)
+        return body
+
+    async def cancel(self, job_id: str) -> JobRow:
+        """The job as it stays. Raises Refused for a terminal one."""
+        job = await self._database.write(_cancel, job_id)
+        self._stop(job)
+        self._changes.ring(job_id)
+        return job
+
+    async def retry(self, job_id: str) -> tuple[JobRow, int]:
+        """The job, queued again, and how many of its URLs are. Raises Refused."""
+        job, retrying = await self._database.write(_retry, job_id)
+        await self._start(job.id, job.run)
+        self._changes.ring(job_id)
+        return job, retrying
+
+
+def _find(db: sqlite3.Connection, job_id: str) -> JobRow:
+    if job := store.find(db, job_id):
+        return job
+    raise Refused(ErrorCode.NOT_FOUND, f"there is no job {job_id}")
+
+
+def _create(db: sqlite3.Connection, request: ReadRequest, key: str | None) -> tuple[JobRow, bytes]:
+    """The job and the answer to its key in one transaction: no crash lets a repeated request start a second job."""
+    job_id = "job_" + secrets.token_hex(8)
+    job = store.create(db, job_id, request.mode, encode(request.options), request.urls)
+    body = success(job.summary())
+    if key:
+        answers.keep(db, key, CREATED, body)
+    return job, body
+
+
+def _cancel(db: sqlite3.Connection, job_id: str) -> JobRow:
+    job = _find(db, job_id)
+    if not store.cancel(db, job):
+        raise Refused(ErrorCode.CONFLICT, f"the job is {job.status} already", {"status": job.status})
+    return _find(db, job_id)
+
+
+def _retry(db: sqlite3.Connection, job_id: str) -> tuple[JobRow, int]:
+    job = _find(db, job_id)
+    if job.active:
+        raise Refused(ErrorCode.CONFLICT, f"the job is still {job.status}", {"status": job.status})
+    retrying = store.retry(db, job)
+    if not retrying:
+        raise Refused(ErrorCode.INVALID_REQUEST, "none of the job's URLs failed: there is nothing to retry")
+    return _find(db, job_id), retrying

@@ -1,0 +1,131 @@
+"""Runs jobs: reads their pages and lands the outcomes, until none is left, somebody cancels, or the engine stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+
+import aiohttp
+import msgspec
+
+from reader_cli.engine import results, store, usage
+from reader_cli.engine.changes import Changes
+from reader_cli.engine.crawl import Frontier
+from reader_cli.engine.database import Database
+from reader_cli.engine.options import JobOptions
+from reader_cli.engine.pages import PageReader
+from reader_cli.engine.plans import BatchPlan, CrawlPlan, Plan
+from reader_cli.engine.results import Ended
+from reader_cli.engine.store import Item, JobRow
+from reader_cli.models import Mode, Page, Status
+
+logger = logging.getLogger(__name__)
+
+DISK_PAUSE = 2.0  # seconds between two tries to write a job's end
+
+
+class Runner:
+    """`slots` bounds the pages that are read at a time, over all jobs; jobs take turns at them."""
+
+    def __init__(self, database: Database, reader: PageReader, changes: Changes, slots: asyncio.Semaphore) -> None:
+        self._database = database
+        self._reader = reader
+        self._changes = changes
+        self._slots = slots
+        self._runs: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self._closing = False
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._runs)
+
+    async def run(self, job_id: str, number: int) -> None:
+        """Returns when this run is over. Is cancelled, and so comes back at the next start, when the engine stops."""
+        task = self._runs[job_id, number] = asyncio.create_task(self._run(job_id, number))
+        try:
+            await task
+        except asyncio.CancelledError:
+            outer = asyncio.current_task()
+            if self._closing or (outer and outer.cancelling()):
+                raise
+        finally:
+            del self._runs[job_id, number]
+
+    def stop(self, job: JobRow) -> None:
+        """For a job that was cancelled in the database: ends the reading of pages whose outcome nobody wants."""
+        if task := self._runs.get((job.id, job.run)):
+            task.cancel()
+
+    async def close(self) -> None:
+        self._closing = True
+        for task in (tasks := list(self._runs.values())):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, job_id: str, number: int) -> None:
+        job = await self._database.write(store.begin, job_id, number)
+        if job is None:
+            return
+        self._changes.ring(job_id)
+        try:
+            await self._read_all(job)
+        except Exception as error:
+            logger.exception("job %s broke", job_id)
+            await self._finish(job, Status.FAILED, f"{type(error).__name__}: {error}")
+        else:
+            await self._finish(job, Status.COMPLETED)
+
+    async def _finish(self, job: JobRow, status: Status, error: str | None = None) -> None:
+        """Tries until it is written: a full disk must not leave a job that is active for ever."""
+        while True:
+            try:
+                await self._database.write(store.finish, job, status, error)
+                return self._changes.ring(job.id)
+            except sqlite3.Error:
+                logger.exception("the end of job %s could not be written", job.id)
+                await asyncio.sleep(DISK_PAUSE)
+
+    async def _read_all(self, job: JobRow) -> None:
+        options = msgspec.json.decode(job.request, type=JobOptions)
+        plan = await self._plan(job, options)
+        cookies = aiohttp.CookieJar()
+        reading: set[asyncio.Task[None]] = set()
+        try:
+            while True:
+                while len(reading) < options.concurrency and (item := plan.take()):
+                    await self._slots.acquire()
+                    task = asyncio.create_task(self._read(job, item, plan, options, cookies))
+                    task.add_done_callback(lambda _: self._slots.release())
+                    reading.add(task)
+                if not reading:
+                    return
+                ended, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    task.result()
+        finally:
+            for task in reading:
+                task.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _plan(self, job: JobRow, options: JobOptions) -> Plan:
+        items = await self._database.read(store.items, job.key)
+        if job.mode is not Mode.CRAWL:
+            return BatchPlan(items)
+        robots = await self._reader.robots(items[0].url, trusted=True)
+        frontier = Frontier(
+            items[0].url, max_depth=options.max_depth, max_pages=options.max_pages, allows=robots.allows
+        )
+        return CrawlPlan(frontier, items)
+
+    async def _read(self, job: JobRow, item: Item, plan: Plan, options: JobOptions, cookies: aiohttp.CookieJar) -> None:
+        outcome = await self._reader.read(item.url, options.read, trusted=True, cookies=cookies)
+        if await self._database.write(_land, job, plan.ended(item, outcome), outcome.page):
+            self._changes.ring(job.id)
+
+
+def _land(db: sqlite3.Connection, job: JobRow, ended: Ended, page: Page) -> bool:
+    landed = results.record(db, job, ended)
+    if landed and ended.page is not None:
+        usage.note(db, page)
+    return landed

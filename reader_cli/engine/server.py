@@ -1,0 +1,160 @@
+"""The engine as one process: puts the parts together, listens, and takes them down again in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from reader_cli import __version__
+from reader_cli.engine.app import Services, build_app
+from reader_cli.engine.changes import Changes
+from reader_cli.engine.database import Database
+from reader_cli.engine.guard import Guard
+from reader_cli.engine.home import Home
+from reader_cli.engine.jobs import Jobs
+from reader_cli.engine.pages import PageReader
+from reader_cli.engine.runner import Runner
+from reader_cli.engine.scrapes import Scrapes
+from reader_cli.engine.store import now
+
+if TYPE_CHECKING:
+    from reader_cli.engine.durable import Durable
+
+PAGES_AT_ONCE = 32  # over all jobs
+KEEP_ALIVE_SECONDS = 120  # longer than a client's longest pause between two polls
+GRACE_SECONDS = 2  # for requests that are being answered when the engine stops
+LAST_RESORT_SECONDS = 8  # after which a stop becomes a crash, which loses nothing either
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`port` 0: the last one if it is free, else any. After `idle_timeout` seconds without work it stops by itself."""
+
+    host: str
+    port: int
+    key: str
+    allow_private: bool
+    idle_timeout: float | None
+
+
+async def serve(home: Home, settings: Settings, ready: Callable[[str], None]) -> None:
+    """Runs the engine until a signal or the idle timeout. `ready` is called with its URL once it listens."""
+    listener = _listen(settings.host, settings.port, home.last_port())
+    async with _parts(home, settings) as (services, runner):
+        guard = Guard(build_app(services), settings.key)
+        server = _Server(guard)
+        stop = partial(_stop, server, services.changes)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        watch = asyncio.create_task(_stop_when_idle(guard, runner, settings.idle_timeout, stop))
+        with _announced(home, settings, listener) as url:
+            ready(url)
+            await server.serve([listener])
+        watch.cancel()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, guard: Guard) -> None:
+        super().__init__(
+            uvicorn.Config(
+                guard,
+                lifespan="off",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leaves signals to us: uvicorn raises them once more after it has closed."""
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _parts(home: Home, settings: Settings) -> AsyncIterator[tuple[Services, Runner]]:
+    """Everything that the handlers need, started; closed in the reverse order."""
+    database, changes, slots = Database(home.folder / "reader.db"), Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(database.close)
+        await database.open()
+        reader = PageReader(workers=os.cpu_count() or 1, allow_private=settings.allow_private)
+        stack.push_async_callback(reader.close)
+        await reader.start()
+        runner = Runner(database, reader, changes, slots)
+        jobs = Jobs(database, changes, _durable(home, runner, stack).start, runner.stop)
+        stack.push_async_callback(runner.close)
+        await jobs.recover()
+        yield Services(database, changes, jobs, Scrapes(database, reader, slots), PAGES_AT_ONCE), runner
+
+
+def _durable(home: Home, runner: Runner, stack: contextlib.AsyncExitStack) -> Durable:
+    from reader_cli.engine.durable import Durable
+
+    durable = Durable(home.folder / "runs.db", runner.run)
+    durable.launch()
+    stack.push_async_callback(asyncio.to_thread, durable.close)
+    return durable
+
+
+@contextlib.contextmanager
+def _announced(home: Home, settings: Settings, listener: socket.socket) -> Iterator[str]:
+    """The state file is there while the engine can be reached: connections wait in the backlog from here on."""
+    port = listener.getsockname()[1]
+    url = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{port}"
+    home.announce(
+        {
+            "pid": os.getpid(),
+            "url": url,
+            "key": settings.key,
+            "version": __version__,
+            "startedAt": now(),
+            "dataDir": str(home.folder),
+        },
+        port,
+    )
+    try:
+        yield url
+    finally:
+        home.leave()
+
+
+def _listen(host: str, port: int, last_port: int) -> socket.socket:
+    """Raises OSError for a port that was asked for and is taken; the last one is only preferred."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port or last_port), family=family, backlog=512)
+    except OSError:
+        if port or not last_port:
+            raise
+        return socket.create_server((host, 0), family=family, backlog=512)
+
+
+def _stop(server: uvicorn.Server, changes: Changes) -> None:
+    server.should_exit = True
+    changes.close()
+    resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (1,))
+    resort.daemon = True
+    resort.start()
+
+
+async def _stop_when_idle(guard: Guard, runner: Runner, timeout: float | None, stop: Callable[[], None]) -> None:
+    while timeout is not None:
+        await asyncio.sleep(min(1.0, timeout / 4))
+        if not guard.open and not runner.busy and time.monotonic() - guard.quiet_since > timeout:
+            stop()
+            timeout = None

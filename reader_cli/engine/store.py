@@ -1,0 +1,201 @@
+"""Jobs and their items in the database. Every function runs inside one transaction of `Database`."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from reader_cli.models import ACTIVE, Job, JobSummary, Mode, Status
+
+
+class State(StrEnum):
+    """Of an item. A retried one is WAITING again, with the place of its old entry kept."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"  # a crawl met this page before, under another URL
+    DROPPED = "dropped"  # never started: the job was cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    key: int
+    id: str
+    mode: Mode
+    status: Status
+    run: int
+    request: bytes
+    total: int
+    completed: int
+    failed: int
+    credits: int
+    entries: int
+    seq: int
+    rev: int
+    error: str | None
+    created_at: str
+    started_at: str | None
+    completed_at: str | None
+
+    @property
+    def active(self) -> bool:
+        return self.status in ACTIVE
+
+    def summary(self) -> JobSummary:
+        return {
+            "id": self.id,
+            "status": self.status,
+            "mode": self.mode,
+            "total": self.total,
+            "completed": self.completed,
+            "creditsUsed": self.credits,
+            "createdAt": self.created_at,
+        }
+
+    def wire(self) -> Job:
+        """The contract's job without its `results`."""
+        job: Job = {
+            "failed": self.failed,
+            "error": self.error,
+            "startedAt": self.started_at,
+            "completedAt": self.completed_at,
+        }
+        job.update(self.summary())
+        return job
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One URL of a job. `n` counts in the order of submission or discovery, `depth` the links from the start page."""
+
+    n: int
+    url: str
+    depth: int = 0
+    state: State = State.WAITING
+    identity: str | None = None
+
+
+COLUMNS = ", ".join(field.name for field in fields(JobRow))
+NEXT_REV = "(SELECT coalesce(max(rev), 0) + 1 FROM jobs)"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def create(db: sqlite3.Connection, job_id: str, mode: Mode, request: bytes, urls: Iterable[str]) -> JobRow:
+    items = [Item(n, url) for n, url in enumerate(urls)]
+    db.execute(
+        "INSERT INTO jobs (id, mode, status, run, request, total, rev, created_at)"
+        f" VALUES (?, ?, ?, 0, ?, ?, {NEXT_REV}, ?)",
+        (job_id, mode, Status.QUEUED, request, len(items), now()),
+    )
+    job = find(db, job_id)
+    assert job is not None
+    add_items(db, job.key, items)
+    return job
+
+
+def find(db: sqlite3.Connection, job_id: str) -> JobRow | None:
+    row = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return _job(row) if row else None
+
+
+def active(db: sqlite3.Connection) -> list[JobRow]:
+    rows = db.execute(f"SELECT {COLUMNS} FROM jobs WHERE status IN (?, ?) ORDER BY key", tuple(ACTIVE))
+    return [_job(row) for row in rows]
+
+
+def changed(db: sqlite3.Connection, after: int) -> list[JobRow]:
+    """Jobs that changed after revision `after`, in the order of their latest changes; 100 at most."""
+    return [
+        _job(row) for row in db.execute(f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev LIMIT 100", (after,))
+    ]
+
+
+def latest_rev(db: sqlite3.Connection) -> int:
+    (rev,) = db.execute("SELECT coalesce(max(rev), 0) FROM jobs").fetchone()
+    return int(rev)
+
+
+def count(db: sqlite3.Connection, status: Status) -> int:
+    (number,) = db.execute("SELECT count(*) FROM jobs WHERE status = ?", (status,)).fetchone()
+    return int(number)
+
+
+def add_items(db: sqlite3.Connection, key: int, items: Iterable[Item]) -> None:
+    db.executemany(
+        "INSERT INTO items (job, n, url, depth, state) VALUES (?, ?, ?, ?, ?)",
+        [(key, item.n, item.url, item.depth, item.state) for item in items],
+    )
+
+
+def items(db: sqlite3.Connection, key: int) -> list[Item]:
+    """All but the dropped ones, in order."""
+    rows = db.execute(
+        "SELECT n, url, depth, state, identity FROM items WHERE job = ? AND state != ? ORDER BY n",
+        (key, State.DROPPED),
+    )
+    return [Item(row["n"], row["url"], row["depth"], State(row["state"]), row["identity"]) for row in rows]
+
+
+def begin(db: sqlite3.Connection, job_id: str, run: int) -> JobRow | None:
+    """The job, now processing; None when this run of it is over. Repeating it after a crash is harmless."""
+    db.execute(
+        f"UPDATE jobs SET status = ?, started_at = coalesce(started_at, ?), rev = {NEXT_REV}"
+        " WHERE id = ? AND run = ? AND status = ?",
+        (Status.PROCESSING, now(), job_id, run, Status.QUEUED),
+    )
+    job = find(db, job_id)
+    return job if job and job.active and job.run == run else None
+
+
+def finish(db: sqlite3.Connection, job: JobRow, status: Status, error: str | None = None) -> bool:
+    """Ends this run of the job; False when it had ended already (a cancellation came first)."""
+    ended = db.execute(
+        f"UPDATE jobs SET status = ?, error = ?, completed_at = ?, rev = {NEXT_REV}"
+        " WHERE key = ? AND run = ? AND status IN (?, ?)",
+        (status, error, now(), job.key, job.run, *ACTIVE),
+    )
+    return ended.rowcount == 1
+
+
+def cancel(db: sqlite3.Connection, job: JobRow) -> bool:
+    """Freezes the results. What a retry had not come to is failed as before; what never started is dropped."""
+    if not finish(db, job, Status.CANCELLED):
+        return False
+    again = "UPDATE items SET state = ? WHERE job = ? AND state = ? AND position IS "
+    kept = db.execute(again + "NOT NULL", (State.FAILED, job.key, State.WAITING)).rowcount
+    db.execute(again + "NULL", (State.DROPPED, job.key, State.WAITING))
+    db.execute("UPDATE jobs SET completed = completed + ?, failed = failed + ? WHERE key = ?", (kept, kept, job.key))
+    return True
+
+
+def retry(db: sqlite3.Connection, job: JobRow) -> int:
+    """Queues the failed items of a terminal job again; returns their number, and changes nothing when it is 0.
+
+    Counts are of outcomes that stand, so the retried ones leave `completed` and `failed` until they are known anew.
+    What a cancellation dropped leaves `total`; what a broken job had not come to is tried as well.
+    """
+    failed = db.execute(
+        "UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.WAITING, job.key, State.FAILED)
+    ).rowcount
+    (waiting,) = db.execute(
+        "SELECT count(*) FROM items WHERE job = ? AND state = ?", (job.key, State.WAITING)
+    ).fetchone()
+    if waiting:
+        db.execute(
+            f"UPDATE jobs SET status = ?, run = run + 1, completed = completed - ?, failed = failed - ?,"
+            f" total = ?, error = NULL, completed_at = NULL, rev = {NEXT_REV} WHERE key = ?",
+            (Status.QUEUED, failed, failed, job.entries + waiting - failed, job.key),
+        )
+    return int(waiting)
+
+
+def _job(row: sqlite3.Row) -> JobRow:
+    values = dict(row)
+    return JobRow(**values | {"mode": Mode(values["mode"]), "status": Status(values["status"])})

@@ -1,0 +1,162 @@
+"""Server-sent events. A stream holds no pages: it reads what is new from the database whenever a bell rings.
+
+So a stream can begin anywhere (`Last-Event-ID`), a slow reader costs only its socket, and a crash loses no event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from reader_cli.engine import results, store
+from reader_cli.engine.changes import Changes
+from reader_cli.engine.database import Database
+from reader_cli.engine.encoding import encode
+from reader_cli.engine.results import Landed
+from reader_cli.engine.store import JobRow
+from reader_cli.models import PING_SECONDS, Status
+
+Frames = AsyncIterator[bytes]
+
+PING = b": ping\n\n"
+SLOW_SECONDS = 60.0  # a reader that takes nothing for so long is dropped
+REST_SECONDS = 0.05  # between two looks of a workspace stream, so that busy jobs come as one event and not as many
+
+
+class EventStream(Response):
+    """Sends frames until they end, the reader leaves, or it stops reading."""
+
+    def __init__(self, frames: Frames) -> None:
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        super().__init__(headers=headers, media_type="text/event-stream")
+        del self.headers["content-length"]
+        self._frames = frames
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        tasks = {asyncio.create_task(_gone(receive)), asyncio.create_task(self._pump(send))}
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in ended:
+            task.result()
+
+    async def _pump(self, send: Send) -> None:
+        async for frame in self._frames:
+            await _within(SLOW_SECONDS, send({"type": "http.response.body", "body": frame, "more_body": True}))
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def job_events(database: Database, changes: Changes, job_id: str, last: int | None) -> Frames:
+    """The contract's per-job stream. An event's id is the number of the last outcome that was told before or with it;
+    `last` is such a number, and None begins with what happens from now on."""
+    with changes.bell(job_id) as bell:
+        told, rev = last, -1
+        while True:
+            bell.clear()
+            job, landed = await database.read(_news, job_id, told)
+            told = job.seq if told is None else min(told, job.seq)
+            if rev < 0:
+                yield _event("progress", told, _progress(job))
+                rev = job.rev
+            for outcome in landed:
+                told = outcome.seq
+                yield _page_event(outcome)
+            if told < job.seq:
+                continue
+            if job.rev != rev:
+                rev = job.rev
+                yield _event("progress", told, _progress(job))
+            if not job.active:
+                yield _event("done", told, _progress(job))
+                return
+            if changes.closed:
+                return
+            if not await _rings(bell):
+                yield PING
+
+
+async def workspace_events(database: Database, changes: Changes, last: int | None) -> Frames:
+    """The contract's workspace stream. It begins with the active jobs, or with those that changed since id `last`."""
+    with changes.bell() as bell:
+        jobs, rev = await database.read(_since, last)
+        while True:
+            for job in jobs:
+                rev = max(rev, job.rev)
+                yield _job_event(job)
+            if changes.closed:
+                return
+            if not jobs and not await _rings(bell):
+                yield PING
+            await asyncio.sleep(REST_SECONDS)
+            bell.clear()
+            jobs = await database.read(store.changed, rev)
+
+
+def _news(db: sqlite3.Connection, job_id: str, told: int | None) -> tuple[JobRow, list[Landed]]:
+    job = store.find(db, job_id)
+    assert job is not None
+    return job, [] if told is None else results.outcomes(db, job.key, told)
+
+
+def _since(db: sqlite3.Connection, last: int | None) -> tuple[list[JobRow], int]:
+    """Where a workspace stream begins: its first jobs, and the revision that it has told."""
+    if last is None:
+        return store.active(db), store.latest_rev(db)
+    return store.changed(db, last), last
+
+
+def _progress(job: JobRow) -> dict[str, Any]:
+    return {"status": job.status, "completed": job.completed, "total": job.total, "failed": job.failed}
+
+
+def _page_event(outcome: Landed) -> bytes:
+    if not outcome.failed:
+        return _frame("page", outcome.seq, outcome.page)
+    page = json.loads(outcome.page)
+    return _event("error", outcome.seq, {"url": page["url"], "error": page["error"]})
+
+
+def _job_event(job: JobRow) -> bytes:
+    if job.status is Status.FAILED:
+        return _event("job:failed", job.rev, {"jobId": job.id, "error": job.error})
+    if job.status is Status.COMPLETED:
+        done = {"jobId": job.id, **_progress(job), "creditsUsed": job.credits}
+        return _event("job:completed", job.rev, done)
+    return _event("job:progress", job.rev, {"jobId": job.id, **_progress(job)})
+
+
+def _event(name: str, number: int, data: dict[str, Any]) -> bytes:
+    return _frame(name, number, encode(data))
+
+
+def _frame(name: str, number: int, data: bytes) -> bytes:
+    return b"event: %s\nid: %d\ndata: %s\n\n" % (name.encode(), number, data)
+
+
+async def _rings(bell: asyncio.Event) -> bool:
+    """False after a keep-alive's time of silence."""
+    try:
+        await _within(PING_SECONDS, bell.wait())
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _within(seconds: float, work: Awaitable[Any]) -> None:
+    async with asyncio.timeout(seconds):
+        await work
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
