@@ -61,7 +61,9 @@ class Frontier:
                 url = normalise(link)
             except ValueError:
                 continue
-            if depth > self._max_depth or url in self._known or URL(url).host != self._host or not self._allows(url):
+            if depth > self._max_depth or url in self._known or URL(url).host != self._host:
+                continue
+            if depth > 0 and not self._allows(url):  # the start page was asked for by name
                 continue
             self._known.add(url)
             new.append(Candidate(url, depth))

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
+import hashlib
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import aiohttp
+import msgspec
+from aiohttp.abc import AbstractCookieJar
 
 from reader_cli.engine.faults import PageFault
+from reader_cli.engine.fetch import Fetched, Fetcher
 from reader_cli.engine.options import ReadOptions
+from reader_cli.engine.robots import Robots, robots_of
+from reader_cli.engine.tasks import Extracted, Task
+from reader_cli.engine.workers import WorkerPool
 from reader_cli.models import ErrorCode, Page
+
+PREMIUM = ("premium", "stealth")  # proxy modes of 3 credits a page; the others cost 1
+LEAST_SECONDS = 1.0  # for extraction, however long fetching took
 
 
 @dataclass
@@ -38,12 +46,6 @@ class PageCache(Protocol):
     async def put(self, key: str, value: bytes) -> None: ...
 
 
-class Robots(Protocol):
-    """What a site's robots.txt allows."""
-
-    def allows(self, url: str) -> bool: ...
-
-
 class PageReader:
     """Reads pages, any number at a time. One an engine, made and used on one event loop.
 
@@ -53,72 +55,126 @@ class PageReader:
 
     def __init__(self, *, workers: int, allow_private: bool, cache: PageCache | None = None) -> None:
         self._cache = cache
-        self._session: aiohttp.ClientSession | None = None
+        self._allow_private = allow_private
+        self._workers = WorkerPool(workers)
 
     async def start(self) -> None:
-        self._session = aiohttp.ClientSession()
+        self._fetcher = Fetcher(allow_private=self._allow_private)
+        await self._workers.start()
 
     async def close(self) -> None:
-        if self._session:
-            await self._session.close()
+        await self._workers.close()
+        await self._fetcher.close()
 
     async def read(
-        self, url: str, options: ReadOptions, *, trusted: bool, cookies: aiohttp.abc.AbstractCookieJar | None = None
+        self, url: str, options: ReadOptions, *, trusted: bool, cookies: AbstractCookieJar | None = None
     ) -> Outcome:
         """Never raises for a page's failure; safe to cancel. `trusted`: the key's holder gave this URL.
 
         `cookies` is the jar of the job that this page belongs to; without one, cookies live for this page alone.
         """
         started = time.monotonic()
+        key = _cache_key(url, options, trusted)
+        if options.cache and self._cache and (found := await self._cache.get(key)):
+            return _from_cache(found, started)
         try:
-            async with asyncio.timeout(options.timeout_ms / 1000):
-                return await self._fetch(url, options, started)
-        except TimeoutError:
-            fault = PageFault(ErrorCode.SCRAPE_TIMEOUT, f"no answer within {options.timeout_ms / 1000:g} s")
-        except aiohttp.ClientError as error:
-            fault = PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, str(error))
-        except PageFault as error:
-            fault = error
-        return failed(url, fault, options, started)
+            outcome = await self._read(url, options, trusted, cookies, started)
+        except PageFault as fault:
+            return _failed(url, fault, options, started)
+        if options.cache and self._cache:
+            await self._cache.put(key, msgspec.msgpack.encode(outcome))
+        return outcome
 
     async def robots(self, url: str, *, trusted: bool) -> Robots:
-        """The rules of this URL's site; a site without (readable) rules allows everything."""
-        return _Everything()
+        """The rules of this URL's site, whose wish for slowness is met from now on."""
+        return await robots_of(self._fetcher, url, trusted=trusted)
 
-    async def _fetch(self, url: str, options: ReadOptions, started: float) -> Outcome:
-        import trafilatura
-        from html_to_markdown import convert
-
-        assert self._session is not None
-        async with self._session.get(url) as response:
-            html = await response.text()
-            if response.status >= 400:
-                raise PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, f"HTTP {response.status}", status=response.status)
-        main = trafilatura.extract(html, output_format="html", fast=True) or html
-        page = Page(url=url, markdown=str(convert(main).content or ""), statusCode=response.status)
-        page |= {"proxyMode": options.proxy_mode, "credits": 1}
-        page["metadata"] = _metadata(options, started, response.status)
-        return Outcome(page)
-
-
-class _Everything:
-    def allows(self, url: str) -> bool:
-        return True
+    async def _read(
+        self, url: str, options: ReadOptions, trusted: bool, cookies: AbstractCookieJar | None, started: float
+    ) -> Outcome:
+        if options.wait_for_selector or "screenshot" in options.formats:
+            raise PageFault(
+                ErrorCode.INVALID_REQUEST,
+                "screenshot and waitForSelector need a browser, which this engine doesn't have",
+            )
+        limit = options.timeout_ms / 1000
+        began = time.monotonic()
+        fetched = await self._fetcher.get(url, seconds=limit, trusted=trusted, cookies=cookies)
+        left = max(LEAST_SECONDS, limit - (time.monotonic() - began))
+        extracted = await self._workers.run(_task(fetched, options), left)
+        return _done(url, fetched, extracted, options, started)
 
 
-def failed(url: str, fault: PageFault, options: ReadOptions, started: float) -> Outcome:
-    page = Page(url=url, proxyMode=options.proxy_mode, credits=0, error=fault.message)
-    if fault.status is not None:
-        page["statusCode"] = fault.status
+def _task(fetched: Fetched, options: ReadOptions) -> Task:
+    return Task(
+        body=fetched.body,
+        kind=fetched.kind,
+        charset=fetched.charset,
+        url=fetched.url,
+        formats=options.formats,
+        main=options.only_main_content,
+        include=options.include_tags,
+        exclude=options.exclude_tags,
+    )
+
+
+def _done(url: str, fetched: Fetched, found: Extracted, options: ReadOptions, started: float) -> Outcome:
+    page = Page(url=url)
+    if fetched.redirected:
+        page["finalUrl"] = fetched.url
+    if found.markdown is not None:
+        page["markdown"] = found.markdown
+    if found.html is not None:
+        page["html"] = found.html
+    about = {"title": found.title, "description": found.description, "language": found.language}
+    page |= _ending(options, fetched.status, 3 if options.proxy_mode in PREMIUM else 1)
+    page["metadata"] = {name: text for name, text in about.items() if text} | _metadata(
+        options, started, fetched.status
+    )
+    return Outcome(page, found.links, identity=found.canonical or fetched.url)
+
+
+def _failed(url: str, fault: PageFault, options: ReadOptions, started: float) -> Outcome:
+    page = Page(url=url, error=fault.message)
+    page |= _ending(options, fault.status, 0)
     page["metadata"] = _metadata(options, started, fault.status)
     return Outcome(page, problem=fault.code)
+
+
+def _from_cache(value: bytes, started: float) -> Outcome:
+    outcome = msgspec.msgpack.decode(value, type=Outcome)
+    outcome.page["credits"] = 0
+    outcome.page["metadata"] |= {"cached": True, "duration": _milliseconds(started)}
+    return outcome
+
+
+def _ending(options: ReadOptions, status: int | None, credits: int) -> Page:
+    known = Page() if status is None else Page(statusCode=status)
+    return known | Page(proxyMode=options.proxy_mode, credits=credits)
 
 
 def _metadata(options: ReadOptions, started: float, status: int | None) -> dict[str, Any]:
     known = {} if status is None else {"statusCode": status}
     return known | {
-        "duration": round((time.monotonic() - started) * 1000),
+        "duration": _milliseconds(started),
         "cached": False,
         "proxyMode": options.proxy_mode,
         "scrapedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
+
+
+def _milliseconds(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+def _cache_key(url: str, options: ReadOptions, trusted: bool) -> str:
+    """Everything that the result depends on; `trusted`, so that nobody reads through the cache what is private."""
+    what = (
+        url,
+        sorted(options.formats),
+        options.only_main_content,
+        options.include_tags,
+        options.exclude_tags,
+        trusted,
+    )
+    return hashlib.sha256(msgspec.msgpack.encode(what)).hexdigest()

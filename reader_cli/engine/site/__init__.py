@@ -9,5 +9,6 @@ from starlette.staticfiles import StaticFiles
 
 # Paths below the mount point, as the demo submits them.
 URLS: list[str] = ["", "limpets.html"]
+BROKEN: list[str] = []
 
 routes: list[BaseRoute] = [Mount("/", StaticFiles(directory=Path(__file__).parent / "pages", html=True))]

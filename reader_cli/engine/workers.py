@@ -1,0 +1,109 @@
+"""Extraction in processes of their own (worker.py): a page can crash or block one of them, never the engine.
+
+Tasks go to a worker's stdin and answers come from its stdout, one at a time, msgpack behind a fixed head (tasks.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+import msgspec
+
+from reader_cli.engine.faults import PageFault
+from reader_cli.engine.tasks import ANSWER_HEAD, TASK_HEAD, Answer, Extracted, Task
+from reader_cli.models import ErrorCode
+
+TASKS_EACH = 5000  # then a worker is replaced: parsers keep memory that they once took
+
+
+class _Worker:
+    """One process and its two pipes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.tasks_left = TASKS_EACH
+
+    @classmethod
+    async def launch(cls) -> _Worker:
+        pipe = asyncio.subprocess.PIPE
+        return cls(
+            await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "reader_cli.engine.worker", stdin=pipe, stdout=pipe
+            )
+        )
+
+    async def ask(self, task: bytes, seconds: float) -> Answer:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None and stdout is not None
+        self.tasks_left -= 1
+        try:
+            stdin.write(TASK_HEAD.pack(seconds, len(task)) + task)
+            await stdin.drain()
+            (length,) = ANSWER_HEAD.unpack(await stdout.readexactly(ANSWER_HEAD.size))
+            return msgspec.msgpack.decode(await stdout.readexactly(length), type=Answer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.tasks_left = 0
+            return _last_words(await self._process.wait(), seconds)
+
+    async def end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+
+class WorkerPool:
+    """`size` workers with one task each; further tasks wait for their turn, first come, first served."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        self._all: set[_Worker] = set()
+        self._under_way: set[asyncio.Task[Answer]] = set()
+
+    async def start(self) -> None:
+        for _ in range(self._size):
+            await self._add()
+
+    async def close(self) -> None:
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+        await asyncio.gather(*(worker.end() for worker in self._all))
+
+    async def run(self, task: Task, seconds: float) -> Extracted:
+        """Raises PageFault. `seconds` begin when a worker takes the task.
+
+        When the caller is cancelled, the worker ends the task by itself and serves the next one then.
+        """
+        worker = await self._idle.get()
+        asking = asyncio.create_task(self._ask(worker, task, seconds))
+        self._under_way.add(asking)
+        asking.add_done_callback(self._under_way.discard)
+        answer = await asyncio.shield(asking)
+        if answer.result is None:
+            raise PageFault(ErrorCode(answer.code), answer.message)
+        return answer.result
+
+    async def _ask(self, worker: _Worker, task: Task, seconds: float) -> Answer:
+        answer = await worker.ask(msgspec.msgpack.encode(task), seconds)
+        if worker.tasks_left > 0:
+            self._idle.put_nowait(worker)
+        else:
+            self._all.discard(worker)
+            await worker.end()
+            await self._add()
+        return answer
+
+    async def _add(self) -> None:
+        worker = await _Worker.launch()
+        self._all.add(worker)
+        self._idle.put_nowait(worker)
+
+
+def _last_words(returncode: int, seconds: float) -> Answer:
+    if returncode == -signal.SIGALRM:
+        return Answer(code=ErrorCode.SCRAPE_TIMEOUT, message=f"the page could not be converted within {seconds:.2g} s")
+    return Answer(code=ErrorCode.INTERNAL_ERROR, message="the page could not be converted: it broke the converter")
