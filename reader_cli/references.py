@@ -49,7 +49,7 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name) or name.startswith(("job_", "run_")):
         raise UsageError(
             f"{name!a} is no name for a run",
-            hint="Use at most 100 letters, digits and . _ : + -, beginning with a letter or digit, not with job_ or run_.",
+            hint="Use at most 100 letters, digits and . _ : + -; begin with a letter or digit, not with job_ or run_.",
         )
     return name
 

@@ -7,6 +7,7 @@ calls missing neither loses a part nor starts a second job for it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from reader_cli.events import Notice
 from reader_cli.history import History, Part, PartState, Run
 from reader_cli.inputs.records import Item
 from reader_cli.models import IDEMPOTENCY_HOURS, MAX_URLS, ErrorCode, JobSummary, Mode
+from reader_cli.references import check_name
 from reader_cli.slots import Slots
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 # An hour less than the server promises: clocks differ, and a POST takes its time.
 REPEATABLE_SECONDS = (IDEMPOTENCY_HOURS - 1) * 3600
+_KEY = re.compile(r"[!-~]{1,200}")  # it travels in a header
 _TRIES = 6  # in a row, of one part, after refusals that pass by themselves
 
 
@@ -39,6 +42,10 @@ class RunPlan:
     key: str | None = None
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            check_name(self.name)
+        if self.key is not None and not _KEY.fullmatch(self.key):
+            raise UsageError(f"{self.key!a} is no idempotency key", hint="Use 1 to 200 printable ASCII characters.")
         if self.mode == Mode.CRAWL and len(self.items) != 1:
             raise UsageError(f"A crawl starts from one URL, not from {len(self.items)}")
 
@@ -156,7 +163,7 @@ class _Submission:
         may replay a refusal too. One whose answer was lost before keeps its key whatever the server says now."""
         if part.state == PartState.PLANNED and is_definite(error):
             self._history.mark_planned(part, _next_key(part) if isinstance(error, ApiError) else part.key)
-        return self._history.get_run(self._run.id).parts[part.number - 1]
+        return self._history.get_part(part)
 
     def _wait_or_raise(self, part: Part, error: ReaderError, tried: int) -> int:
         """Waits where the refusal will pass; returns how often that was done in a row."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from itertools import accumulate, chain, repeat, takewhile
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 from reader_cli.errors import ApiError, Unreachable
@@ -48,10 +48,11 @@ class Slots:
         if not self._active:
             self._sleep(next(self._pauses))
             return
-        looks = takewhile(lambda look: look[1] <= _LOOKING, zip(_growing(_LOOKS), accumulate(_growing(_LOOKS))))
-        for pause, _ in looks:
+        waited = 0.0
+        for pause in _growing(_LOOKS):
             self._sleep(pause)
-            if self._has_ended(self._active[0]):
+            waited += pause
+            if self._has_ended(self._active[0]) or waited >= _LOOKING:
                 return
 
     def _has_ended(self, job_id: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from reader_cli.errors import UsageError
 from reader_cli.inputs.urls import clean_url, not_utf8
@@ -14,9 +16,11 @@ from reader_cli.inputs.urls import clean_url, not_utf8
 MAX_LINE = 1 << 20  # bytes: a line of a list, a cell of a table
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """A URL to submit. `record`: the further columns or keys of its row; `source`: "args", a file's name, "-"."""
+class Item(NamedTuple):
+    """A URL to submit. `record`: the further columns or keys of its row; `source`: "args", a file's name, "-".
+
+    A tuple, for there may be a million: it is made four times as fast as a frozen dataclass.
+    """
 
     url: str
     record: dict[str, Any] | None
@@ -91,7 +95,13 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"is not JSON ({name})")
 
 
-_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    if math.isinf(value := float(text)):
+        raise ValueError("is JSON with a number beyond what a float can hold")
+    return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _strict_json(text: str) -> dict[str, Any]:
@@ -114,7 +124,7 @@ def parse_table(lines: Iterator[str], source: str, url_column: str, delimiter: s
     Raises UsageError for what makes the whole table unreadable: no such column, a quote that is never closed.
     """
     rows = _rows(lines, source, delimiter)
-    _, header = next(rows, (1, [""]))
+    _, header = next(rows, (1, [url_column]))  # an empty file is an empty list
     names = _column_names(header)
     url_at = _find_column(names, url_column, source)
     for number, row in rows:
@@ -125,10 +135,12 @@ def parse_table(lines: Iterator[str], source: str, url_column: str, delimiter: s
 def _rows(lines: Iterator[str], source: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Rows, each with the line on which it begins. Strict: a lenient reader swallows rows after a stray quote."""
     first = next(lines, "")
+    if not first:
+        return
     if delimiter == "," and "," not in first and ";" in first:
         delimiter = ";"
     csv.field_size_limit(MAX_LINE)
-    reader = csv.reader(_chain(first, lines), delimiter=delimiter, strict=True)
+    reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     start = 1
     try:
         for row in reader:
@@ -137,11 +149,6 @@ def _rows(lines: Iterator[str], source: str, delimiter: str) -> Iterator[tuple[i
     except csv.Error as error:
         told = "a quote is never closed" if "end of data" in str(error) or "field larger" in str(error) else str(error)
         raise UsageError(f"{place(source, start)} is not a row of the table: {told}") from None
-
-
-def _chain(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _column_names(header: list[str]) -> list[str]:

@@ -14,77 +14,17 @@ import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from reader_cli import history_file
 from reader_cli.errors import NothingToDo, UsageError
 from reader_cli.events import Done
+from reader_cli.history.file import HistoryFile, open_history
+from reader_cli.history.rows import Input, Part, PartState, Run
 from reader_cli.models import Job, JobSummary, Mode
 
-
-class PartState(StrEnum):
-    PLANNED = "planned"  # not sent, or definitely refused
-    SENT = "sent"  # the answer has not been seen: only its own key may be sent again
-    ACCEPTED = "accepted"
-
-
-class Input(Protocol):
-    """What the history remembers of an `inputs.Item`."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def record(self) -> dict[str, Any] | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a run and, once accepted, its job as last seen. `sent` and `submitted` are unix seconds."""
-
-    run_id: str
-    server: str
-    name: str | None
-    mode: str
-    submitted: float
-    number: int
-    state: str
-    key: str
-    sent: float | None
-    urls: int
-    first_url: str
-    job_id: str | None
-    status: str | None
-    completed: int
-    total: int
-    failed: int | None
-    credits_used: int
-    created_at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """`body` is the request without URLs and without the webhook's secret; `had_secret` tells that there was one."""
-
-    id: str
-    server: str
-    name: str | None
-    mode: str
-    body: dict[str, Any]
-    had_secret: bool
-    submitted: float
-    parts: tuple[Part, ...]
-
-    @property
-    def job_ids(self) -> list[str]:
-        return [part.job_id for part in self.parts if part.job_id]
-
-    @property
-    def missing(self) -> list[Part]:
-        return [part for part in self.parts if part.state != PartState.ACCEPTED]
-
+__all__ = ["History", "Part", "PartState", "Run"]
 
 _COLUMNS = ", ".join("runs.id" if field.name == "run_id" else field.name for field in fields(Part))
 _PARTS = f"SELECT {_COLUMNS} FROM parts JOIN runs ON runs.seq = parts.run"
@@ -93,13 +33,13 @@ _PARTS = f"SELECT {_COLUMNS} FROM parts JOIN runs ON runs.seq = parts.run"
 class History:
     """`warning` says why the history is not the real one; then it is empty, and lives as long as the process."""
 
-    def __init__(self, file: history_file.HistoryFile) -> None:
+    def __init__(self, file: HistoryFile) -> None:
         self._file = file
 
     @classmethod
     def open(cls, path: Path | None = None) -> History:
         """Never fails, so that a broken history stops no command that can do without it: see `warning`."""
-        return cls(history_file.open_history(path))
+        return cls(open_history(path))
 
     @property
     def warning(self) -> str | None:
@@ -194,6 +134,13 @@ class History:
         parts = self._parts("runs.id = ? ORDER BY number", run_id)
         run_id, of, name, mode = head
         return Run(run_id, of, name, mode, json.loads(body), bool(had_secret), submitted, tuple(parts))
+
+    def get_part(self, part: Part) -> Part:
+        """As it stands now. Raises LookupError."""
+        found = self._parts("runs.id = ? AND number = ?", part.run_id, part.number)
+        if not found:
+            raise LookupError(part)
+        return found[0]
 
     def run_ids(self, server: str, name: str | None = None) -> list[str]:
         """Newest first; `name` may be the id of the run itself."""

@@ -91,7 +91,8 @@ class HistoryFile:
         if not self.lasting:
             yield True
             return
-        with self._path.with_suffix(".lock").open("a") as lock:
+        _make_private(lock_path := self._path.with_suffix(".lock"))
+        with lock_path.open("r+b") as lock:
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
             except OSError:
@@ -133,6 +134,10 @@ def _open_private(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make_private(path: Path) -> None:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _copy_in_memory(path: Path) -> sqlite3.Connection:
