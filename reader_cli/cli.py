@@ -34,6 +34,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "local": "Look at, stop or read the log of the background engine.",
     },
     "More": {
+        "jobs": "List what was submitted from here.",
+        "credits": "Show the credits of the workspace.",
+        "queue": "Show how many jobs of the workspace are active and waiting.",
         "completion": "Write the completion script of a shell to stdout.",
     },
 }

@@ -10,8 +10,7 @@ from reader_cli import options
 from reader_cli.cli import new_app
 from reader_cli.errors import NotFoundLocally, Unreachable
 from reader_cli.local import Engine, find_engine, log_file, stop_engine
-from reader_cli.output.data import write_object
-from reader_cli.output.text import harmless
+from reader_cli.output.data import write_facts
 from reader_cli.session import open_env
 
 app = new_app()
@@ -21,12 +20,7 @@ app = new_app()
 def status(ctx: typer.Context, json: options.Json = False) -> int:
     """Show the background engine; exit 7 when none is running."""
     env = open_env(ctx, json=json)
-    engine = _running()
-    facts = build_facts(engine)
-    if json:
-        write_object(env, facts)
-    else:
-        env.stdout.writelines(f"{key:<11} {harmless(value)}\n".encode() for key, value in facts.items())
+    write_facts(env, build_facts(_running()), json=json)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 # C0 and C1 controls (ESC among them), bidi marks and overrides, zero-width marks that reorder, line and
 # paragraph separators, lone surrogates. Rich's own escape() and strip_control_codes() let most of these through.
@@ -31,3 +32,8 @@ def duration(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def moment(unix: float) -> str:
+    """`2026-04-04T12:00:00Z`, as the API writes times."""
+    return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
