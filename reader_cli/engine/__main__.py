@@ -20,19 +20,21 @@ LOG_BYTES = 1 << 20  # of the background engine's log, and as much again of the 
 def main() -> int:
     options = _arguments().parse_args()
     os.umask(0o077)
+    key = os.environ.get("READER_API_KEY")
+    if key == "":
+        return _fail(ExitCode.AUTH, "READER_API_KEY is set but empty: unset it, and the engine makes a key of its own")
     try:
         home = Home(options.data_dir)
     except Occupied as occupied:
-        print(f"reader engine: {occupied}", file=sys.stderr)
-        return ExitCode.CONFLICT
+        return _fail(ExitCode.CONFLICT, str(occupied))
     _start_logging(home.folder / "engine.log" if options.background else None)
-    return _serve(home, options)
+    return _serve(home, options, key)
 
 
 def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m reader_cli.engine")
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--host", default="127.0.0.1", help="an address of this machine")
+    parser.add_argument("--host", type=_address, default="127.0.0.1", help="an IP address of this machine")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--allow-private", action="store_true", help="let URLs lead to private addresses on any --host")
     parser.add_argument("--background", action="store_true", help="log to engine.log in the data folder")
@@ -40,28 +42,29 @@ def _arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def _serve(home: Home, options: argparse.Namespace) -> int:
+def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     from reader_cli.engine.server import Settings, serve
-
-    key = os.environ.get("READER_API_KEY") or home.key()
-    private = options.allow_private or _loopback(options.host)
-    settings = Settings(options.host, options.port, key, private, options.idle_timeout)
-    generated = key if "READER_API_KEY" not in os.environ else None
 
     def ready(url: str) -> None:
         if not options.background:
-            print(f"reader engine: listening on {url}" + (f", key {generated}" if generated else ""), file=sys.stderr)
+            print(f"reader engine: listening on {url}" + ("" if key else f", key {home.key()}"), file=sys.stderr)
 
+    private = options.allow_private or ipaddress.ip_address(options.host).is_loopback
+    settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout)
     try:
         asyncio.run(serve(home, settings, ready))
     except OSError as error:
-        print(f"reader engine: cannot listen on {options.host} port {options.port}: {error}", file=sys.stderr)
-        return ExitCode.BUG
+        return _fail(ExitCode.BUG, f"cannot listen on {options.host} port {options.port}: {error}")
     return ExitCode.OK
 
 
-def _loopback(host: str) -> bool:
-    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+def _address(text: str) -> str:
+    return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
+
+
+def _fail(code: ExitCode, message: str) -> int:
+    print(f"reader engine: {message}", file=sys.stderr)
+    return code
 
 
 def _start_logging(file: Path | None) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -39,7 +39,7 @@ class Services:
     jobs: Jobs
     scrapes: Scrapes
     max_concurrency: int
-    locks: defaultdict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
+    locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
 
 async def read(request: Request) -> Response:
@@ -116,7 +116,8 @@ async def _earlier_answer(services: Services, key: str | None) -> AsyncIterator[
     if not key:
         yield None
         return
-    async with services.locks[key]:
+    lock = services.locks.setdefault(key, asyncio.Lock())
+    async with lock:
         yield await services.database.read(answers.find, key)
 
 
@@ -171,7 +172,11 @@ async def _refuse_route(request: Request, refused: Exception) -> Response:
     return Refused(ErrorCode.NOT_FOUND, f"there is nothing at {request.url.path}").response()
 
 
-HANDLERS: dict[Any, Any] = {Refused: _refuse, HTTPException: _refuse_route}
+async def _refuse_broken(request: Request, error: Exception) -> Response:
+    return Refused(ErrorCode.INTERNAL_ERROR, "the engine failed at this; its log says why").response()
+
+
+HANDLERS: dict[Any, Any] = {Refused: _refuse, HTTPException: _refuse_route, Exception: _refuse_broken}
 
 ROUTES = [
     Route("/v1/read", read, methods=["POST"]),

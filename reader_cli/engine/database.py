@@ -19,7 +19,8 @@ VERSION = 1
 
 # A job's `request` is the validated request as JSON. `seq` numbers its outcomes: an entry carries the number of its
 # latest one, so that "what happened since" is an index range even after a retry. `rev` numbers changes over all jobs.
-# An item is one URL to read; its `position` is its entry's place in the results, once it has one.
+# An item is one URL to read, `trusted` to lead to a private address; its `position` is its entry's place in the
+# results, once it has one.
 SCHEMA = """
 CREATE TABLE jobs (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, mode TEXT NOT NULL, status TEXT NOT NULL, run INTEGER NOT NULL,
@@ -31,8 +32,8 @@ CREATE TABLE jobs (
 CREATE UNIQUE INDEX jobs_rev ON jobs (rev);
 CREATE INDEX jobs_status ON jobs (status);
 CREATE TABLE items (
-  job INTEGER NOT NULL, n INTEGER NOT NULL, url TEXT NOT NULL, depth INTEGER NOT NULL, state TEXT NOT NULL,
-  position INTEGER, identity TEXT, PRIMARY KEY (job, n)
+  job INTEGER NOT NULL, n INTEGER NOT NULL, url TEXT NOT NULL, depth INTEGER NOT NULL, trusted INTEGER NOT NULL,
+  state TEXT NOT NULL, position INTEGER, identity TEXT, PRIMARY KEY (job, n)
 ) WITHOUT ROWID;
 CREATE TABLE results (
   job INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, failed INTEGER NOT NULL, page BLOB NOT NULL

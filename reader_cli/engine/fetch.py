@@ -30,7 +30,10 @@ TEXT_TYPES = ("json", "xml", "ndjson", "x-ndjson", "yaml", "x-yaml")  # of appli
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """`url` is where redirects ended; `kind` ("html", "xhtml" or "text") and `charset` are as the answer says."""
+    """`url` is where redirects ended; `kind` ("html", "xhtml" or "text") and `charset` are as the answer says.
+
+    `private`: it came from a private address, as trusted URLs may.
+    """
 
     url: str
     status: int
@@ -38,6 +41,7 @@ class Fetched:
     charset: str | None
     body: bytes
     redirected: bool
+    private: bool
 
 
 @dataclass
@@ -127,12 +131,12 @@ class Fetcher:
                 visit.cookies.update_cookies(response.cookies, visit.url)
                 if response.status in REDIRECTS and "Location" in response.headers:
                     return _parse(response.headers["Location"], visit.url)
-                return await _read(response, redirected=visit.redirects > 0)
+                return await _read(response, redirected=visit.redirects > 0, private=route.private)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise cause_of(error, visit.url) from error
 
 
-async def _read(response: aiohttp.ClientResponse, *, redirected: bool) -> Fetched:
+async def _read(response: aiohttp.ClientResponse, *, redirected: bool, private: bool) -> Fetched:
     if response.status >= 400:
         raise refusal_of(response)
     kind = _kind(response)
@@ -143,7 +147,7 @@ async def _read(response: aiohttp.ClientResponse, *, redirected: bool) -> Fetche
             raise PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, f"the page is larger than {MOST_BYTES >> 20} MB")
     if not response.headers.get("Content-Type"):
         kind = _sniffed(bytes(body[:1024]))
-    return Fetched(str(response.url), response.status, kind, response.charset, bytes(body), redirected)
+    return Fetched(str(response.url), response.status, kind, response.charset, bytes(body), redirected, private)
 
 
 def _kind(response: aiohttp.ClientResponse) -> str:

@@ -1,4 +1,4 @@
-"""Around every request: its id, the key check, and the error envelope for whatever goes wrong."""
+"""Around every request: its id, the key check, and a line in the log for what goes wrong."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reader_cli.engine.refusals import Refused
+from reader_cli.engine.stream import SlowReader
 from reader_cli.models import KEY_HEADER, REQUEST_ID_HEADER, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -40,16 +41,10 @@ class Guard:
             await self._app(scope, receive, send)
         except Refused as refused:
             await refused.response()(scope, receive, send)
-        except TimeoutError:
-            if not send.started:
-                raise
+        except SlowReader:
             logger.info("dropped a reader that took nothing: %s", scope["path"])
         except Exception:
             logger.exception("request %s broke: %s %s", send.request_id, scope["method"], scope["path"])
-            if send.started:
-                raise
-            broken = Refused(ErrorCode.INTERNAL_ERROR, "the engine failed at this; its log says why")
-            await broken.response()(scope, receive, send)
 
     def _check_key(self, headers: Headers) -> None:
         given = headers.get(KEY_HEADER, "").encode()
@@ -65,10 +60,8 @@ class _Tagged:
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self.request_id = request_id
-        self.started = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
             MutableHeaders(scope=message)[REQUEST_ID_HEADER] = self.request_id
         await self._send(message)

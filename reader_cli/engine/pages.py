@@ -29,13 +29,14 @@ class Outcome:
 
     `problem` is an ErrorCode when the page failed (then `page["error"]` says why), else None. `links` are the page's
     absolute http(s) links, in order, and `identity` is the URL that the page goes by (its canonical link, or where
-    redirects ended): a crawl's food.
+    redirects ended): a crawl's food. Its links are as trusted as it was private itself (contract: url_blocked).
     """
 
     page: Page
     links: list[str] = field(default_factory=list)
     problem: ErrorCode | None = None
     identity: str | None = None
+    private: bool = False
 
 
 class PageCache(Protocol):
@@ -131,7 +132,7 @@ def _done(url: str, fetched: Fetched, found: Extracted, options: ReadOptions, st
     page["metadata"] = {name: text for name, text in about.items() if text} | _metadata(
         options, started, fetched.status
     )
-    return Outcome(page, found.links, identity=found.canonical or fetched.url)
+    return Outcome(page, found.links, identity=found.canonical or fetched.url, private=fetched.private)
 
 
 def _failed(url: str, fault: PageFault, options: ReadOptions, started: float) -> Outcome:

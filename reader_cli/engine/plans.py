@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from reader_cli.engine.crawl import Candidate, Frontier
+from reader_cli.engine.crawl import Candidate, Frontier, normalise
 from reader_cli.engine.encoding import encode
 from reader_cli.engine.pages import Outcome
 from reader_cli.engine.results import Ended
@@ -35,25 +35,30 @@ class BatchPlan:
 class CrawlPlan:
     def __init__(self, frontier: Frontier, items: list[Item]) -> None:
         self._frontier = frontier
-        self._items = {item.url: item for item in items}
+        self._items = {_candidate(item): item for item in items}
         self._next = max(item.n for item in items) + 1
-        frontier.restore((Candidate(item.url, item.depth), _identity(item)) for item in items)
+        frontier.restore((_candidate(item), _identity(item)) for item in items)
 
     def take(self) -> Item | None:
         candidate = self._frontier.take()
-        return self._items[candidate.url] if candidate else None
+        return self._items[candidate] if candidate else None
 
     def ended(self, item: Item, outcome: Outcome) -> Ended:
-        identity = outcome.identity or item.url
-        fresh = self._frontier.done(Candidate(item.url, item.depth), identity)
+        identity = outcome.identity or _candidate(item).url
+        fresh = self._frontier.done(_candidate(item), identity)
         links = self._frontier.add(outcome.links, item.depth + 1) if fresh else []
-        found = [Item(self._next + offset, link.url, link.depth) for offset, link in enumerate(links)]
+        found = [Item(self._next + offset, link.url, link.depth, outcome.private) for offset, link in enumerate(links)]
         self._next += len(found)
-        self._items.update((new.url, new) for new in found)
+        self._items.update(zip(links, found, strict=True))
         page = encode(outcome.page) if fresh else None
         failed, credits = outcome.problem is not None, outcome.page.get("credits", 0)
         return Ended(item, page, failed, credits, identity, found, self._frontier.total)
 
 
+def _candidate(item: Item) -> Candidate:
+    """An item's URL is as it was submitted; the frontier knows one spelling only."""
+    return Candidate(normalise(item.url), item.depth)
+
+
 def _identity(item: Item) -> str | None:
-    return None if item.state == State.WAITING else item.identity or item.url
+    return None if item.state == State.WAITING else item.identity

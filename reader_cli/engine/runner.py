@@ -119,7 +119,7 @@ class Runner:
         return CrawlPlan(frontier, items)
 
     async def _read(self, job: JobRow, item: Item, plan: Plan, options: JobOptions, cookies: aiohttp.CookieJar) -> None:
-        outcome = await self._reader.read(item.url, options.read, trusted=True, cookies=cookies)
+        outcome = await self._reader.read(item.url, options.read, trusted=item.trusted, cookies=cookies)
         if await self._database.write(_land, job, plan.ended(item, outcome), outcome.page):
             self._changes.ring(job.id)
 

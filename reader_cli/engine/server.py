@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from reader_cli import __version__
+from reader_cli.engine import store
 from reader_cli.engine.app import Services, build_app
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
@@ -51,17 +54,38 @@ class Settings:
 async def serve(home: Home, settings: Settings, ready: Callable[[str], None]) -> None:
     """Runs the engine until a signal or the idle timeout. `ready` is called with its URL once it listens."""
     listener = _listen(settings.host, settings.port, home.last_port())
-    async with _parts(home, settings) as (services, runner):
+    async with _services(home, settings) as services:
         guard = Guard(build_app(services), settings.key)
         server = _Server(guard)
         stop = partial(_stop, server, services.changes)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop)
-        watch = asyncio.create_task(_stop_when_idle(guard, runner, settings.idle_timeout, stop))
         with _announced(home, settings, listener) as url:
             ready(url)
-            await server.serve([listener])
-        watch.cancel()
+            serving = asyncio.create_task(server.serve([listener]))
+            working = asyncio.create_task(_work(guard, services, settings.idle_timeout))
+            await asyncio.wait({serving, working}, return_when=asyncio.FIRST_COMPLETED)
+            stop()
+            await serving
+        await _cancelled(working)
+
+
+async def _work(guard: Guard, services: Services, idle_timeout: float | None) -> None:
+    """Takes up what an earlier life left, then watches for idleness. Ends with it, or never."""
+    await services.jobs.recover()
+    busy = time.monotonic()
+    while idle_timeout is None or time.monotonic() - max(busy, guard.quiet_since) < idle_timeout:
+        await asyncio.sleep(min(1.0, (idle_timeout or 60) / 4))
+        active = await services.database.read(store.active)
+        if guard.open or active:
+            busy = time.monotonic()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """Ends a task, and raises what it had failed with."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 class _Server(uvicorn.Server):
@@ -86,7 +110,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _parts(home: Home, settings: Settings) -> AsyncIterator[tuple[Services, Runner]]:
+async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
     """Everything that the handlers need, started; closed in the reverse order."""
     database, changes, slots = Database(home.folder / "reader.db"), Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
     async with contextlib.AsyncExitStack() as stack:
@@ -96,19 +120,32 @@ async def _parts(home: Home, settings: Settings) -> AsyncIterator[tuple[Services
         stack.push_async_callback(reader.close)
         await reader.start()
         runner = Runner(database, reader, changes, slots)
-        jobs = Jobs(database, changes, _durable(home, runner, stack).start, runner.stop)
+        runs = _Runs(home.folder / "runs.db", runner.run)
+        stack.push_async_callback(runs.close)
         stack.push_async_callback(runner.close)
-        await jobs.recover()
-        yield Services(database, changes, jobs, Scrapes(database, reader, slots), PAGES_AT_ONCE), runner
+        jobs = Jobs(database, changes, runs.start, runner.stop)
+        yield Services(database, changes, jobs, Scrapes(database, reader, slots), PAGES_AT_ONCE)
 
 
-def _durable(home: Home, runner: Runner, stack: contextlib.AsyncExitStack) -> Durable:
-    from reader_cli.engine.durable import Durable
+class _Runs:
+    """DBOS, launched behind the back of the first requests: its import alone takes longer than all the rest."""
 
-    durable = Durable(home.folder / "runs.db", runner.run)
-    durable.launch()
-    stack.push_async_callback(asyncio.to_thread, durable.close)
-    return durable
+    def __init__(self, file: Path, run: Callable[[str, int], Awaitable[None]]) -> None:
+        self._launching = asyncio.create_task(self._launch(file, run))
+
+    async def start(self, job_id: str, number: int) -> None:
+        durable = await asyncio.shield(self._launching)
+        await durable.start(job_id, number)
+
+    async def close(self) -> None:
+        durable = await self._launching
+        await asyncio.to_thread(durable.close)
+
+    async def _launch(self, file: Path, run: Callable[[str, int], Awaitable[None]]) -> Durable:
+        module = await asyncio.to_thread(importlib.import_module, "reader_cli.engine.durable")
+        durable: Durable = module.Durable(file, run)
+        durable.launch()
+        return durable
 
 
 @contextlib.contextmanager
@@ -150,11 +187,3 @@ def _stop(server: uvicorn.Server, changes: Changes) -> None:
     resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (1,))
     resort.daemon = True
     resort.start()
-
-
-async def _stop_when_idle(guard: Guard, runner: Runner, timeout: float | None, stop: Callable[[], None]) -> None:
-    while timeout is not None:
-        await asyncio.sleep(min(1.0, timeout / 4))
-        if not guard.open and not runner.busy and time.monotonic() - guard.quiet_since > timeout:
-            stop()
-            timeout = None

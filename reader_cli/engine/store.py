@@ -58,23 +58,30 @@ class JobRow:
 
     def wire(self) -> Job:
         """The contract's job without its `results`."""
-        job: Job = {
+        return {
+            "id": self.id,
+            "status": self.status,
+            "mode": self.mode,
+            "total": self.total,
+            "completed": self.completed,
             "failed": self.failed,
+            "creditsUsed": self.credits,
             "error": self.error,
+            "createdAt": self.created_at,
             "startedAt": self.started_at,
             "completedAt": self.completed_at,
         }
-        job.update(self.summary())
-        return job
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One URL of a job. `n` counts in the order of submission or discovery, `depth` the links from the start page."""
+    """One URL of a job. `n` counts in the order of submission or discovery, `depth` the links from the start page.
+    `trusted` URLs may be private: those that the key's holder gave, and the links of a private page."""
 
     n: int
     url: str
     depth: int = 0
+    trusted: bool = True
     state: State = State.WAITING
     identity: str | None = None
 
@@ -129,18 +136,20 @@ def count(db: sqlite3.Connection, status: Status) -> int:
 
 def add_items(db: sqlite3.Connection, key: int, items: Iterable[Item]) -> None:
     db.executemany(
-        "INSERT INTO items (job, n, url, depth, state) VALUES (?, ?, ?, ?, ?)",
-        [(key, item.n, item.url, item.depth, item.state) for item in items],
+        "INSERT INTO items (job, n, url, depth, trusted, state) VALUES (?, ?, ?, ?, ?, ?)",
+        [(key, item.n, item.url, item.depth, item.trusted, item.state) for item in items],
     )
 
 
 def items(db: sqlite3.Connection, key: int) -> list[Item]:
     """All but the dropped ones, in order."""
     rows = db.execute(
-        "SELECT n, url, depth, state, identity FROM items WHERE job = ? AND state != ? ORDER BY n",
+        "SELECT n, url, depth, trusted, state, identity FROM items WHERE job = ? AND state != ? ORDER BY n",
         (key, State.DROPPED),
     )
-    return [Item(row["n"], row["url"], row["depth"], State(row["state"]), row["identity"]) for row in rows]
+    return [
+        Item(n, url, depth, bool(trusted), State(state), identity) for n, url, depth, trusted, state, identity in rows
+    ]
 
 
 def begin(db: sqlite3.Connection, job_id: str, run: int) -> JobRow | None:

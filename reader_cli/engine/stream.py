@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.responses import Response
@@ -27,6 +27,10 @@ Frames = AsyncIterator[bytes]
 PING = b": ping\n\n"
 SLOW_SECONDS = 60.0  # a reader that takes nothing for so long is dropped
 REST_SECONDS = 0.05  # between two looks of a workspace stream, so that busy jobs come as one event and not as many
+
+
+class SlowReader(Exception):
+    """Took nothing for so long that it is dropped."""
 
 
 class EventStream(Response):
@@ -52,7 +56,11 @@ class EventStream(Response):
 
     async def _pump(self, send: Send) -> None:
         async for frame in self._frames:
-            await _within(SLOW_SECONDS, send({"type": "http.response.body", "body": frame, "more_body": True}))
+            try:
+                async with asyncio.timeout(SLOW_SECONDS):
+                    await send({"type": "http.response.body", "body": frame, "more_body": True})
+            except TimeoutError:
+                raise SlowReader from None
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -146,15 +154,11 @@ def _frame(name: str, number: int, data: bytes) -> bytes:
 async def _rings(bell: asyncio.Event) -> bool:
     """False after a keep-alive's time of silence."""
     try:
-        await _within(PING_SECONDS, bell.wait())
+        async with asyncio.timeout(PING_SECONDS):
+            await bell.wait()
     except TimeoutError:
         return False
     return True
-
-
-async def _within(seconds: float, work: Awaitable[Any]) -> None:
-    async with asyncio.timeout(seconds):
-        await work
 
 
 async def _gone(receive: Receive) -> None:
