@@ -202,7 +202,7 @@ class History:
     def _parts(self, where: str, *values: object) -> list[Part]:
         return [Part(*row) for row in self._file.rows(f"{_PARTS} WHERE {where}", values)]
 
-    # What may fail without harm.
+    # Keeping it up to date (which may fail without harm), and forgetting (UsageError where it cannot be written).
 
     def update_state(self, server: str, job: Job) -> None:
         """Remembers a job as a GET told it, where it is known here and the history can be written."""
@@ -225,8 +225,15 @@ class History:
     def forget(self, server: str, job_ids: Iterable[str]) -> int:
         """Erases jobs, with their URLs and records, and the runs that are empty then; returns how many jobs."""
         where = "job_id = ? AND run IN (SELECT seq FROM runs WHERE server = ?)"
+        return self._erase(where, [(job_id, server) for job_id in job_ids])
+
+    def forget_run(self, run_id: str) -> int:
+        """Erases a run whole, what was not submitted of it included; returns how many parts."""
+        return self._erase("run = (SELECT seq FROM runs WHERE id = ?)", [(run_id,)])
+
+    def _erase(self, where: str, values: list[tuple[str, ...]]) -> int:
         with self._file.writing() as db:
-            gone = db.executemany(f"DELETE FROM parts WHERE {where}", [(job_id, server) for job_id in job_ids]).rowcount
+            gone = db.executemany(f"DELETE FROM parts WHERE {where}", values).rowcount
             db.execute("DELETE FROM runs WHERE seq NOT IN (SELECT run FROM parts)")
         self._file.shrink()
         return gone

@@ -92,12 +92,12 @@ def _json_entry(text: str, source: str, number: int, url_key: str) -> Entry:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"is not JSON ({name})")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _finite(text: str) -> float:
     if math.isinf(value := float(text)):
-        raise ValueError("is JSON with a number beyond what a float can hold")
+        raise ValueError("it is beyond what a float can hold")
     return value
 
 
@@ -113,6 +113,8 @@ def _strict_json(text: str) -> dict[str, Any]:
         raise ValueError(f"is not JSON ({error.msg}, column {error.colno})") from None
     except RecursionError:
         raise ValueError("is JSON nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"holds a number that cannot be kept ({error})") from None
     if not isinstance(value, dict):
         raise ValueError("is not a JSON object")
     return value
