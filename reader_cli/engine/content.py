@@ -65,7 +65,9 @@ def links(tree: LexborHTMLParser, base: str) -> list[str]:
     return list(dict.fromkeys(link.partition("#")[0] for link in found if link))
 
 
-def make_absolute(node: LexborNode, base: str) -> None:
+def mend_links(node: LexborNode, base: str) -> None:
+    """Makes links absolute, and drops those with which headings link to themselves."""
+    drop(link for link in node.css("a") if link.text().strip() in ANCHORS)
     for attribute in ("href", "src"):
         for linked in node.css(f"[{attribute}]"):
             value = linked.attributes[attribute]
@@ -101,14 +103,14 @@ def container(tree: LexborHTMLParser) -> LexborNode:
     return tidy(next(dense, page))
 
 
-def table_share(node: LexborNode) -> float:
-    return sum(len(table.text()) for table in node.css("table")) / max(1, len(node.text()))
+def reference_share(node: LexborNode) -> float:
+    """How much of the text is in tables and definition lists."""
+    return sum(len(found.text()) for found in node.css("table, dl")) / max(1, len(node.text()))
 
 
 def tidy(node: LexborNode) -> LexborNode:
     """Drops what nobody sees, unfolds tables that are only layout, and makes code blocks plain text."""
     drop(node.css(INVISIBLE))
-    drop(link for link in node.css("a") if link.text().strip() in ANCHORS)
     for table in node.css("table"):
         if _is_layout(table):
             _replace(table, TABLE_TAGS.sub(r"<\1div>", table.html or ""))

@@ -22,10 +22,11 @@ from reader_cli.models import ErrorCode
 LARGE = 1_000_000  # characters of HTML, scripts aside: trafilatura needs a second for them
 MANY = 5_000  # paragraphs; its time grows with their square
 SHORT = 200  # characters; an article with less was probably not found
-TABLE_SHARE = 0.1  # of the text: from here on the tables are what the page is about
+REFERENCE = 0.1  # of the text in tables and definition lists: from here on they are what the page is about
 
 MARKDOWN = ConversionOptions(extract_metadata=False, compact_tables=True, autolinks=False)
 
+QUOTE = re.compile(r"</?q\b[^>]*>", re.IGNORECASE)  # trafilatura makes a block of it
 # XHTML may close these in one tag; the HTML parser would take the rest of the page for their content.
 SELF_CLOSED = re.compile(r"<(a|div|iframe|p|script|span|style|textarea|title)\b([^<>]*)/>", re.IGNORECASE)
 
@@ -41,7 +42,7 @@ def extract(task: Task) -> Extracted:
     base = content.base_url(tree, task.url)
     result = Extracted(**content.head(tree, base), links=content.links(tree, base))
     main = _chosen(task, tree, text)
-    content.make_absolute(main, base)
+    content.mend_links(main, base)
     return _formatted(task, result, convert(main.html or "", MARKDOWN).content or "", main.html or "")
 
 
@@ -74,9 +75,9 @@ def _main(tree: LexborHTMLParser, text: str) -> LexborNode:
         text = tree.html or ""
     if len(text) < LARGE and not tree.css_first("pre") and len(tree.css("p")) < MANY:
         container = None
-        if tree.css_first("th"):
+        if tree.css_first("th, dl"):
             container = content.container(tree)
-            if container.tag != "body" and content.table_share(container) > TABLE_SHARE:
+            if container.tag != "body" and content.reference_share(container) > REFERENCE:
                 return container
         article = _article(text)
         if len(article.text()) >= SHORT:
@@ -89,6 +90,11 @@ def _article(text: str) -> LexborNode:
     import trafilatura
 
     found = trafilatura.extract(
-        text, output_format="html", fast=True, include_comments=False, include_links=True, include_formatting=True
+        QUOTE.sub('"', text),
+        output_format="html",
+        fast=True,
+        include_comments=False,
+        include_links=True,
+        include_formatting=True,
     )
-    return content.tidy(content.body(LexborHTMLParser(found or "")))
+    return content.body(LexborHTMLParser(found or ""))
