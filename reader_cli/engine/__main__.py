@@ -14,6 +14,8 @@ from pathlib import Path
 from reader_cli.engine.home import Home, Occupied
 from reader_cli.errors import ExitCode
 
+logger = logging.getLogger("reader_cli.engine")
+
 LOG_BYTES = 1 << 20  # of the background engine's log, and as much again of the one before
 
 
@@ -46,6 +48,7 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     from reader_cli.engine.server import Settings, serve
 
     def ready(url: str) -> None:
+        logger.info("listening on %s", url)
         if not options.background:
             print(f"reader engine: listening on {url}" + ("" if key else f", key {home.key()}"), file=sys.stderr)
 
@@ -68,12 +71,12 @@ def _fail(code: ExitCode, message: str) -> int:
 
 
 def _start_logging(file: Path | None) -> None:
+    """Warnings to stderr; with a file, what happens as well, and in the file."""
     handler: logging.Handler = logging.StreamHandler()
     if file:
         handler = logging.handlers.RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
-    logging.basicConfig(
-        level=logging.INFO, handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+        logger.setLevel(logging.INFO)
+    logging.basicConfig(handlers=[handler], format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
 if __name__ == "__main__":
