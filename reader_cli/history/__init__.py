@@ -10,23 +10,24 @@ Light on purpose (no HTTP, no engine): a TAB in the shell reads it. One thread a
 from __future__ import annotations
 
 import json
-import secrets
+import os
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reader_cli.errors import NothingToDo, UsageError
-from reader_cli.events import Done
 from reader_cli.history.file import HistoryFile, open_history
 from reader_cli.history.rows import Input, Part, PartState, Run
 from reader_cli.models import Job, JobSummary, Mode
 
+if TYPE_CHECKING:
+    from reader_cli.events import Done
+
 __all__ = ["History", "Part", "PartState", "Run"]
 
-_COLUMNS = ", ".join("runs.id" if field.name == "run_id" else field.name for field in fields(Part))
+_COLUMNS = ", ".join("runs.id" if column == "run_id" else column for column in Part._fields)
 _PARTS = f"SELECT {_COLUMNS} FROM parts JOIN runs ON runs.seq = parts.run"
 
 
@@ -37,7 +38,7 @@ class History:
         self._file = file
 
     @classmethod
-    def open(cls, path: Path | None = None) -> History:
+    def open(cls, path: Path) -> History:
         """Never fails, so that a broken history stops no command that can do without it: see `warning`."""
         return cls(open_history(path))
 
@@ -67,7 +68,7 @@ class History:
         now: float,
     ) -> Run:
         """Writes down a whole run before any of it is sent. `key` is the user's own: `key-1`, `key-2`… for several."""
-        run_id = f"run_{secrets.token_hex(6)}"
+        run_id = f"run_{os.urandom(6).hex()}"
         public, had_secret = _without_secret(body)
         rows = [
             (number, _first_key(run_id, number, len(parts), key), len(part), part[0].url, _pack(part))

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from reader_cli.env import state_dir
 from reader_cli.errors import UsageError
 
 _VERSION = 1
@@ -107,9 +106,8 @@ class HistoryFile:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def open_history(path: Path | None) -> HistoryFile:
-    """The file at `path` (default: state dir), or a copy in memory of what can be read of it, be it nothing."""
-    path = path or state_dir() / "history.db"
+def open_history(path: Path) -> HistoryFile:
+    """The file at `path`, or a copy in memory of what can be read of it, be it nothing."""
     try:
         return HistoryFile(_open_private(path), path)
     except (sqlite3.Error, OSError) as error:
