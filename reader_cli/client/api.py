@@ -110,10 +110,19 @@ class Client:
         return self.get_slice(job_id, read_job, skip=skip, limit=limit, patience=patience)
 
     def get_slice(
-        self, job_id: str, read: Callable[[Answer], _T], *, skip: int, limit: int, patience: float | None = None
+        self,
+        job_id: str,
+        read: Callable[[Answer], _T],
+        *,
+        skip: int,
+        limit: int,
+        patience: float | None = None,
+        limited: float = 0.0,
     ) -> _T:
-        """`get_job` for who reads the answer in another way: `read` raises Unreachable where it is not the API's."""
-        return self._send("GET", job_path(job_id), read, patience=patience, params={"skip": skip, "limit": limit})
+        """`get_job` for who reads the answer in another way: `read` raises Unreachable where it is not the API's.
+        Up to `limited` seconds of pauses that a 429 asks for don't count as patience."""
+        params = {"skip": skip, "limit": limit}
+        return self._send("GET", job_path(job_id), read, patience=patience, limited=limited, params=params)
 
     def cancel(self, job_id: str) -> dict[str, Any]:
         """Stops the job; ApiError `conflict` where it had ended. Where an answer is lost, GET tells what became."""
@@ -169,6 +178,7 @@ class Client:
         *,
         repeatable: Callable[[ReaderError], bool] = is_transient,
         patience: float | None = None,
+        limited: float = 0.0,
         params: Mapping[str, int] | None = None,
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
@@ -178,7 +188,8 @@ class Client:
 
         # A synchronous scrape may take all of its time; of anything else a second attempt is worth more.
         share = 1.0 if patience and patience > self.patience else FIRST_SHARE
-        return self._retries.call(send, self.patience if patience is None else patience, repeatable, first_share=share)
+        patience = self.patience if patience is None else patience
+        return self._retries.call(send, patience, repeatable, first_share=share, limited=limited)
 
 
 def is_same_run(before: Job, now: Job) -> bool:

@@ -68,7 +68,7 @@ def _server(details: Details) -> str:
 
 _HINTS: dict[str, Callable[[Details], str]] = {
     ErrorCode.INVALID_REQUEST: _issues,
-    ErrorCode.UNAUTHENTICATED: lambda _: "Check READER_API_KEY and the profile, or run: reader login",
+    ErrorCode.UNAUTHENTICATED: lambda _: "Check READER_API_KEY, or the profile's api_key in config.toml",
     ErrorCode.INSUFFICIENT_CREDITS: _credits,
     ErrorCode.URL_BLOCKED: _blocked,
     ErrorCode.NOT_FOUND: lambda _: "See what was submitted from here: reader jobs",

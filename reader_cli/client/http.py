@@ -128,7 +128,7 @@ class Http:
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(
             f"{_WHAT_HAPPENED.get(type(error), 'the connection was lost')} ({self.host}): {error}".rstrip(": "),
-            hint="Check the network and the API URL: reader doctor",
+            hint="Check the network and the API URL, then try again.",
             sent=not isinstance(error, _NOT_SENT),
             transient=not isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol),
         )

@@ -51,17 +51,21 @@ class Retries:
         repeatable: Callable[[ReaderError], bool] = is_transient,
         *,
         first_share: float = FIRST_SHARE,
+        limited: float = 0.0,
     ) -> _T:
         """What `send` returns; it is given the seconds that it may take. Tries again within `patience` seconds after
-        errors that are `repeatable`, honouring Retry-After, and raises the last one."""
-        started = self.clock()
+        errors that are `repeatable`, and raises the last one. Up to `limited` seconds of pauses that the server asked
+        for don't count."""
+        until = self.clock() + patience
         for attempt in count():
-            left = patience - (self.clock() - started)
+            left = until - self.clock()
             try:
                 return send(max(left if attempt else left * first_share, LEAST_TIMEOUT))
             except (ApiError, Unreachable) as error:
                 pause = pause_after(error, attempt)
-                if not repeatable(error) or self.clock() - started + pause > patience:
+                granted = min(pause, limited) if error.retry_after is not None else 0.0
+                limited, until = limited - granted, until + granted
+                if not repeatable(error) or self.clock() + pause > until:
                     raise
                 self._tell(error, pause, attempt)
                 self.sleep(pause)

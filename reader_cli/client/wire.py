@@ -52,19 +52,23 @@ class _Refusal(msgspec.Struct, rename="camel"):
     docs_url: str | None = None
 
 
-class SummaryShape(msgspec.Struct):
+class SummaryShape(msgspec.Struct, rename="camel"):
     """What must be there of a job summary for us to go on."""
 
     id: str
     status: str
 
 
-class JobShape(SummaryShape):
+class JobShape(SummaryShape, rename="camel"):
     completed: int
     total: int
+    failed: int | None = None
+    credits_used: int | float | None = None
+    completed_at: str | None = None
+    error: str | None = None
 
 
-class _Pagination(msgspec.Struct, rename="camel"):
+class PaginationShape(msgspec.Struct, rename="camel"):
     has_more: bool
     total: int = 0
 
@@ -85,7 +89,7 @@ def read_job(answer: Answer) -> JobAnswer:
     """A job's envelope, its shape checked. Raises as `read_envelope` does."""
     envelope = read_envelope(answer)
     check(answer, envelope["data"], JobShape)
-    check(answer, envelope.get("pagination"), _Pagination)
+    check(answer, envelope.get("pagination"), PaginationShape)
     return JobAnswer(cast(Job, envelope["data"]), cast(Pagination, envelope["pagination"]))
 
 

@@ -1,0 +1,241 @@
+"""Following jobs to their end through whatever breaks (contract: watching a job; cli: watch)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from reader_cli.client.api import Client, job_path
+from reader_cli.client.checks import Checker, Watched
+from reader_cli.client.ledger import Ledger, Outcome
+from reader_cli.client.retries import backoff
+from reader_cli.client.sse import Ended, EventStream, Message, Opened, Signal
+from reader_cli.client.wire import decode
+from reader_cli.errors import ApiError, ReaderError, TimedOut
+from reader_cli.events import Event, Notice
+from reader_cli.models import TERMINAL, ErrorCode, Job
+from reader_cli.output.jsonl import to_line
+
+Via = Literal["auto", "sse", "poll"]
+
+QUIET = (10.0, 60.0)  # seconds without an event after which GET is asked: at first, and at most
+UNHEARD = 2.0  # seconds that many jobs on one stream have to be heard from before GET is asked
+OPENING = 1.0  # seconds that a stream has to open before GET is asked
+RECHECK = 0.25  # seconds until GET is asked again when it contradicts a stream's `done`
+DEAF = 2  # GETs in a row that know more than the stream told: it is of no use
+RECONNECT = (0.2, 10.0)  # seconds before a stream is opened again: at first, and at most
+LASTING = 5.0  # seconds that a stream lives to count as a good one
+CROWD = 5  # jobs that are polled at the pace of one
+ENDS = frozenset({"done", "job:completed", "job:failed"})
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """`interval` of polling, `give_up_after` of silence, in seconds; `deadline` is a value of the client's clock.
+
+    `via`: `auto` takes polling where a stream can't be had or stays silent.
+    """
+
+    via: Via = "auto"
+    interval: float | None = None
+    give_up_after: float = 120.0
+    deadline: float | None = None
+
+
+def watch_jobs(
+    client: Client, job_ids: Sequence[str], options: WatchOptions, *, before: Mapping[str, Job] | None = None
+) -> Iterator[Event]:
+    """The events of all jobs, until each had its Done; each page has its event once, however often it is told.
+
+    `before`: jobs as they stood before a retry, so that their old end is not taken for the new one. Several jobs share
+    the workspace's stream, which tells no pages. Raises TimedOut at the deadline, ApiError where the server refuses,
+    and Unreachable when nothing answered for so long; the jobs go on.
+    """
+    for item in watch_outcomes(client, job_ids, options, before=before):
+        yield item.event() if isinstance(item, Outcome) else item
+
+
+def watch_outcomes(
+    client: Client,
+    job_ids: Sequence[str],
+    options: WatchOptions,
+    *,
+    before: Mapping[str, Job] | None = None,
+    every_page: bool = False,
+) -> Iterator[Event | Outcome]:
+    """`watch_jobs` with the pages as they were sent. `every_page`: those that finished earlier, too."""
+    known = before or {}
+    ledgers = [Ledger(job_id, every_page=every_page, before=known.get(job_id)) for job_id in dict.fromkeys(job_ids)]
+    watch = _Watch(client, ledgers, options)
+    try:
+        yield from watch.run()
+    finally:
+        watch.close()
+
+
+def poll_interval(watched: float) -> float:
+    """Seconds until the next poll of a job that is watched for so many: 1 s, 5 s after a minute, 15 s after five
+    (contract: poll)."""
+    if watched < 60:
+        return 1 + 4 * watched / 60
+    return min(5 + 10 * (watched - 60) / 240, 15.0)
+
+
+class _Watch:
+    """The loop: what is due by the clock, then what the stream tells, until no job is open."""
+
+    def __init__(self, client: Client, ledgers: Sequence[Ledger], options: WatchOptions) -> None:
+        self._client = client
+        self._options = options
+        self._started = client.clock()
+        self._polling = options.via == "poll"
+        first = self._started if self._polling else float("inf")  # set when a stream is opened
+        self._jobs = {ledger.job_id: Watched(ledger, check_at=first) for ledger in ledgers}
+        self._checker = Checker(client, options.give_up_after, options.deadline)
+        self._path = job_path(ledgers[0].job_id) + "/stream" if len(ledgers) == 1 else "/v1/events"
+        self._name = ledgers[0].job_id if len(ledgers) == 1 else ""
+        self._told = ""
+        self._stream: EventStream | None = None
+        self._opened = 0  # streams so far
+        self._connected_at = self._connect_at = self._started
+        self._failures = 0  # of streams in a row
+        self._last_id = ""
+
+    def run(self) -> Iterator[Event | Outcome]:
+        if self._polling:
+            yield from self._tell_via("poll")
+        while self._jobs:
+            self._connect()
+            yield from self._check_due()
+            if self._jobs and (signal := self._wait()):
+                yield from self._take(signal)
+
+    def close(self) -> None:
+        if self._stream:
+            self._stream.close()
+            self._last_id = self._stream.last_id
+            self._stream = None
+
+    def _connect(self) -> None:
+        now = self._client.clock()
+        if self._polling or self._stream or now < self._connect_at:
+            return
+        self._stream = EventStream(self._client.http, self._path, self._last_id)
+        self._connected_at = now
+        self._check_all(now + OPENING)
+
+    def _wait(self) -> Signal | None:
+        """Until something is due, or the stream tells something."""
+        now, deadline = self._client.clock(), self._options.deadline
+        if deadline is not None and now >= deadline:
+            raise TimedOut("the time is up; the job goes on")
+        due = [job.check_at for job in self._jobs.values()]
+        due += [deadline] if deadline is not None else []
+        due += [] if self._polling or self._stream else [self._connect_at]
+        pause = min(due) - now
+        if self._stream:
+            return self._stream.get(pause)
+        if pause > 0:
+            self._client.sleep(pause)
+        return None
+
+    def _check_due(self) -> Iterator[Event | Outcome]:
+        now = self._client.clock()
+        for job in [job for job in self._jobs.values() if job.check_at <= now]:
+            yield from self._check(job, now)
+            if job.ended:
+                del self._jobs[job.ledger.job_id]
+
+    def _check(self, job: Watched, now: float) -> Iterator[Event | Outcome]:
+        known, quiet = job.ledger.completed, self._is_quiet(job, now)
+        job.check_at = now + (self._poll_pause(now) if self._polling else job.quiet)
+        job.quiet = min(job.quiet * 2, QUIET[1])
+        yield from self._checker.check(job, pages=not self._polling or job.ledger.every_page)
+        if quiet and not job.ended and (job.ledger.completed > known or not self._told):
+            yield from self._count_deaf(job)
+
+    def _is_quiet(self, job: Watched, now: float) -> bool:
+        return self._stream is not None and now - max(job.heard_at, self._connected_at) >= QUIET[0]
+
+    def _count_deaf(self, job: Watched) -> Iterator[Event]:
+        """GET knows more than the stream told: a proxy holds it back, or it is dead. Once may be chance."""
+        job.deaf += 1
+        job.check_at = min(job.check_at, self._client.clock() + UNHEARD)
+        if job.deaf >= DEAF:
+            yield from self._lose(Ended(), give_up=True)
+
+    def _poll_pause(self, now: float) -> float:
+        pause = self._options.interval or poll_interval(now - self._started)
+        return pause * max(1.0, len(self._jobs) / CROWD)
+
+    def _take(self, signal: Signal) -> Iterator[Event | Outcome]:
+        if isinstance(signal, Message):
+            self._checker.answered()
+            yield from self._take_message(signal)
+        elif isinstance(signal, Opened):
+            self._checker.answered()
+            self._opened += 1
+            many = len(self._jobs) > 1 and self._opened == 1
+            self._check_all(self._client.clock() + (UNHEARD if many else 0.0))
+            yield from self._tell_via("sse")
+        else:
+            refused = signal.refused and not _is_missing(signal.error)
+            yield from self._lose(signal, give_up=refused or signal.silent)
+
+    def _take_message(self, message: Message) -> Iterator[Event | Outcome]:
+        if message.event in ("page", "error"):
+            yield from self._take_page(message)
+            return
+        data = decode(message.data)
+        job = self._jobs.get(data.get("jobId", self._name)) if isinstance(data, dict) else None
+        if job is None:
+            return
+        ended = message.event in ENDS or data.get("status") in TERMINAL
+        self._hear(job, ended=ended)
+        if not ended and (progress := job.ledger.progress(data)):
+            yield progress
+
+    def _take_page(self, message: Message) -> Iterator[Outcome]:
+        if job := self._jobs.get(self._name):
+            self._hear(job)
+            if outcome := job.ledger.first_seen(to_line(message.data.encode())):
+                yield outcome
+
+    def _hear(self, job: Watched, *, ended: bool = False) -> None:
+        """An end is believed from GET alone, which is asked at once; but a stream may tell it over and over."""
+        now = self._client.clock()
+        job.heard_at, job.deaf = now, 0
+        job.quiet = RECHECK if ended else QUIET[0]
+        job.check_at = max(now, job.checked_at + RECHECK) if ended else now + job.quiet
+
+    def _lose(self, ended: Ended, *, give_up: bool) -> Iterator[Event]:
+        """The stream is over: another one after a pause, or polling."""
+        self.close()
+        if isinstance(ended.error, ApiError) and ended.error.code == ErrorCode.UNAUTHENTICATED:
+            raise ended.error
+        now = self._client.clock()
+        if give_up and self._options.via == "auto":
+            self._polling = True
+            self._check_all(now)
+            yield from self._tell_via("poll")
+            return
+        lasted = now - self._connected_at >= LASTING
+        self._failures = 0 if lasted else self._failures + 1
+        self._connect_at = now + backoff(self._failures, first=RECONNECT[0], longest=RECONNECT[1])
+        self._check_all(now if ended.error else self._connect_at + OPENING)
+        yield Notice(self._name, "reconnecting", "the stream was lost, opening it again")
+
+    def _check_all(self, when: float) -> None:
+        for job in self._jobs.values():
+            job.check_at = min(job.check_at, when)
+
+    def _tell_via(self, via: str) -> Iterator[Event]:
+        if via != self._told:
+            self._told = via
+            yield Notice(self._name, "via", via)
+
+
+def _is_missing(error: ReaderError | None) -> bool:
+    """A job that is not there yet has no stream yet."""
+    return isinstance(error, ApiError) and error.code == ErrorCode.NOT_FOUND
