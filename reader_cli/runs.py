@@ -99,14 +99,14 @@ def submit_run(
     more than 23 hours (after posting all the others), NothingToDo while another process submits this run, and
     UsageError when the webhook's secret is missing.
     """
-    if run.had_secret and run.missing and secret is None:
-        raise UsageError(
-            f"Run {run.id} was submitted with a webhook secret, which is never stored",
-            hint="Set READER_WEBHOOK_SECRET or give --webhook-secret-file.",
-        )
     with history.claim(run.id):
-        submission = _Submission(client, history, history.get_run(run.id), secret, notify, now, sleep)
-        yield from submission.jobs()
+        run = history.get_run(run.id)  # another process may have gone on with it
+        if run.had_secret and run.missing and secret is None:
+            raise UsageError(
+                f"Run {run.id} was submitted with a webhook secret, which is never stored",
+                hint="Set READER_WEBHOOK_SECRET or give --webhook-secret-file.",
+            )
+        yield from _Submission(client, history, run, secret, notify, now, sleep).jobs()
 
 
 class _Submission:

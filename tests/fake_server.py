@@ -1,10 +1,10 @@
 """A Reader API on a real socket, a thread a connection, that does everything wrong that a test asks for.
 
-    with FakeServer() as server:
-        job = server.add(FakeJob(total=3))
-        server.inject(faults.cut(100), match="GET /v1/jobs/", times=2)
-        ...
-        assert server.count("GET /v1/jobs/") == 4
+with FakeServer() as server:
+    job = server.add(FakeJob(total=3))
+    server.inject(faults.cut(100), match="GET /v1/jobs/", times=2)
+    ...
+    assert server.count("GET /v1/jobs/") == 4
 """
 
 from __future__ import annotations
@@ -163,6 +163,9 @@ class FakeServer:
         """The next `times` requests whose `METHOD /path?query` holds `match` go wrong this way."""
         self._injections.append(_Injection(fault, match, times))
 
+    def stop_injecting(self) -> None:
+        self._injections.clear()
+
     def count(self, match: str) -> int:
         return sum(match in str(request) for request in list(self.requests))
 
@@ -293,7 +296,9 @@ def _read_request(incoming: Any) -> Request | None:
     while line := incoming.readline().decode("latin-1").strip():
         name, _, value = line.partition(":")
         headers[name.strip().lower()] = value.strip()
-    return Request(start[0], start[1], headers, incoming.read(int(headers.get("content-length", 0))))
+    length = int(headers.get("content-length", 0))
+    body = incoming.read(length)
+    return Request(start[0], start[1], headers, body) if len(body) == length else None
 
 
 def _ok(data: Any, status: int = 200, **more: Any) -> tuple[int, Any]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reader_cli.errors import NothingToDo, UsageError
+from reader_cli.errors import NotFoundLocally, NothingToDo, UsageError
 from reader_cli.history.file import HistoryFile, open_history
 from reader_cli.history.rows import Input, Part, PartState, Run
 from reader_cli.models import Job, JobSummary, Mode
@@ -32,7 +32,7 @@ _PARTS = f"SELECT {_COLUMNS} FROM parts JOIN runs ON runs.seq = parts.run"
 
 
 class History:
-    """`warning` says why the history is not the real one; then it is empty, and lives as long as the process."""
+    """`warning` says why this is not the real history, but a copy of what could be read that dies with the process."""
 
     def __init__(self, file: HistoryFile) -> None:
         self._file = file
@@ -88,8 +88,10 @@ class History:
     @contextmanager
     def claim(self, run_id: str) -> Iterator[None]:
         """Holds the run for this process, until it leaves or dies: two that post one run could double a part."""
-        ((seq,),) = self._file.rows("SELECT seq FROM runs WHERE id = ?", (run_id,))
-        with self._file.locked(seq) as mine:
+        found = self._file.rows("SELECT seq FROM runs WHERE id = ?", (run_id,))
+        if not found:
+            raise _unknown(run_id)
+        with self._file.locked(found[0][0]) as mine:
             if not mine:
                 raise NothingToDo(f"Run {run_id} is being submitted by another process right now")
             yield
@@ -125,22 +127,22 @@ class History:
     # Reading. A history that breaks now answers as if it were empty, and sets `warning`.
 
     def get_run(self, run_id: str) -> Run:
-        """Raises LookupError."""
+        """Raises NotFoundLocally."""
         rows = self._file.rows(
             "SELECT id, server, name, mode, body, had_secret, submitted FROM runs WHERE id = ?", (run_id,)
         )
         if not rows:
-            raise LookupError(run_id)
+            raise _unknown(run_id)
         *head, body, had_secret, submitted = rows[0]
         parts = self._parts("runs.id = ? ORDER BY number", run_id)
         run_id, of, name, mode = head
         return Run(run_id, of, name, mode, json.loads(body), bool(had_secret), submitted, tuple(parts))
 
     def get_part(self, part: Part) -> Part:
-        """As it stands now. Raises LookupError."""
+        """As it stands now. Raises NotFoundLocally."""
         found = self._parts("runs.id = ? AND number = ?", part.run_id, part.number)
         if not found:
-            raise LookupError(part)
+            raise _unknown(part.run_id)
         return found[0]
 
     def run_ids(self, server: str, name: str | None = None) -> list[str]:
@@ -238,6 +240,10 @@ class History:
             db.execute("DELETE FROM runs WHERE seq NOT IN (SELECT run FROM parts)")
         self._file.shrink()
         return gone
+
+
+def _unknown(run_id: str) -> NotFoundLocally:
+    return NotFoundLocally(f"The history knows no run {run_id}", hint="reader jobs")
 
 
 def _without_secret(body: dict[str, Any]) -> tuple[dict[str, Any], bool]:

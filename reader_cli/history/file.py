@@ -120,9 +120,7 @@ def _told(path: Path, error: Exception) -> str:
 
 def _open_private(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(
-        os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    )  # before SQLite makes it with the umask's mode
+    _make_private(path)  # before SQLite makes it, with the umask's mode; what it puts beside it has the same
     db = _connect(str(path))
     try:
         db.execute("PRAGMA journal_mode = WAL")
