@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from reader_cli.client.http import Http, Revive
 from reader_cli.client.retries import FIRST_SHARE, Retries, is_definite, is_transient
-from reader_cli.client.wire import Answer, JobAnswer, SummaryShape, check, read_envelope, read_job
+from reader_cli.client.wire import Answer, JobAnswer, SummaryShape, check, read_envelope, read_job, read_shape
 from reader_cli.errors import ApiError, MaybeAccepted, ReaderError, Unreachable
 from reader_cli.models import (
     DEFAULT_LIMIT,
@@ -140,7 +140,7 @@ class Client:
         known = before or self.get_job(job_id).job
 
         def settled(job: Job) -> dict[str, Any] | None:
-            if is_same_run(known, job):
+            if read_shape(job) == read_shape(known):
                 return None
             return {"id": job_id, "status": job["status"], "retrying": max(job["total"] - job["completed"], 0)}
 
@@ -190,11 +190,6 @@ class Client:
         share = 1.0 if patience and patience > self.patience else FIRST_SHARE
         patience = self.patience if patience is None else patience
         return self._retries.call(send, patience, repeatable, first_share=share, limited=limited)
-
-
-def is_same_run(before: Job, now: Job) -> bool:
-    """Whether a job still is as it stood `before` a retry, so that its terminal state is the old one."""
-    return all(before.get(key) == now.get(key) for key in ("status", "completed", "creditsUsed", "completedAt"))
 
 
 def job_path(job_id: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reader_cli.client.api import Client
 from reader_cli.client.ledger import Ledger, Outcome
 from reader_cli.client.readahead import iter_pages
 from reader_cli.client.retries import is_transient, pause_after
+from reader_cli.client.slices import Slice, read_slice
 from reader_cli.errors import ApiError, TimedOut, Unreachable
 from reader_cli.events import Event, Notice
 from reader_cli.models import ErrorCode
@@ -30,8 +32,16 @@ class Watched:
     heard_at: float = float("-inf")
     quiet: float = 10.0
     deaf: int = 0
-    ended: bool = False
+    end_told: bool = False  # by the stream
+    ended: bool = False  # as GET said
     doubted_at: float | None = None  # since when it is missing, or as it was before the retry
+
+
+class _Start(NamedTuple):
+    """What a check's own GET brought of the results, from entry `skip` on."""
+
+    skip: int
+    answer: Slice
 
 
 class Checker:
@@ -51,8 +61,9 @@ class Checker:
         """One GET, and what follows from it. Sets `check_at` where the answer says when to ask again, and `ended`.
         With `pages` those whose events never came are read from the results."""
         job.checked_at = self._client.clock()
+        skip, limit = job.ledger.window(pages=pages, ended=job.end_told)
         try:
-            answer = self._client.get_job(job.ledger.job_id, patience=self._patience(self._client.patience))
+            answer = self._ask(job.ledger.job_id, skip, limit)
         except (ApiError, Unreachable) as error:
             yield from self._bear(job, error)
             return
@@ -65,7 +76,7 @@ class Checker:
         job.doubted_at = None
         if progress:
             yield progress
-        yield from self._recover(job.ledger, pages)
+        yield from self._recover(job.ledger, _Start(skip, answer), pages)
         if job.ledger.terminal:
             job.ended = True
             yield job.ledger.done()
@@ -98,27 +109,37 @@ class Checker:
         job.check_at = now + AGAIN
         return now - job.doubted_at
 
-    def _recover(self, ledger: Ledger, pages: bool) -> Iterator[Outcome]:
+    def _recover(self, ledger: Ledger, start: _Start, pages: bool) -> Iterator[Outcome]:
         """Pages whose events never came. First those at the end of the results; where that is not all, because results
         are in another order or a URL was submitted twice, and where failures must be counted, all of them."""
-        if pages and ledger.behind and not ledger.retried:
-            for line in self._read(ledger, ledger.position):
+        if pages and ledger.behind:
+            for line in self._read(ledger, ledger.position, start):
                 if outcome := ledger.next_entry(line):
                     yield outcome
         if ledger.unsettled(pages=pages) if ledger.terminal else (ledger.every_page and ledger.behind):
             met: Counter[tuple[str, bool]] = Counter()
-            for line in self._read(ledger, 0):
+            for line in self._read(ledger, 0, start):
                 if outcome := ledger.reconcile(line, met):
                     yield outcome
             ledger.reconciled(met)
 
-    def _read(self, ledger: Ledger, skip: int) -> Iterator[bytes]:
+    def _read(self, ledger: Ledger, skip: int, start: _Start) -> Iterator[bytes]:
+        """The entries from `skip` on, of which the first may have been in the answer already."""
+        if skip == start.skip:
+            yield from start.answer.lines
+            skip += len(start.answer.lines)
+            if not start.answer.has_more:
+                return
         try:
             yield from iter_pages(self._client, ledger.job_id, skip=skip, patience=self._patience(self._give_up_after))
         except Unreachable as error:
             if self._deadline is not None and self._client.clock() >= self._deadline:
                 raise TimedOut("the time is up; the job goes on") from error
             raise self._give_up(error) from error
+
+    def _ask(self, job_id: str, skip: int, limit: int) -> Slice:
+        patience = self._patience(self._client.patience)
+        return self._client.get_slice(job_id, read_slice, skip=skip, limit=limit, patience=patience)
 
     def _patience(self, seconds: float) -> float:
         now = self._client.clock()

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
-from reader_cli.client.api import is_same_run
-from reader_cli.client.wire import JobAnswer, decode
+from reader_cli.client.slices import Slice
+from reader_cli.client.wire import JobShape, decode
 from reader_cli.events import Done, PageDone, PageFailed, Progress
-from reader_cli.models import ACTIVE, TERMINAL, Job, Status
-from reader_cli.output.jsonl import Head, read_head
+from reader_cli.models import ACTIVE, MAX_LIMIT, Status
+from reader_cli.output.jsonl import Head, is_failed, read_head
+
+PROBE = 20  # pages that a GET may bring along when some may be missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +51,26 @@ class Ledger:
     """`every_page` wants an event for the pages that finished before the watch began, too. `before` is the job as it
     stood before a retry."""
 
-    def __init__(self, job_id: str, *, every_page: bool, before: Job | None) -> None:
+    def __init__(self, job_id: str, *, every_page: bool, before: JobShape | None) -> None:
         self.job_id = job_id
         self.every_page = every_page
-        self.job: Job | None = None  # as GET told it last; None until it tells of the run that is watched
-        self.retried = before is not None
+        self.job: JobShape | None = None  # as GET told it last; None until it tells of the run that is watched
         self._before = before
+        self._retried = before is not None
         self._entries = 0  # of the results
-        self._history: int | None = None  # pages that finished before the watch began, where those aren't wanted
+        self._history: int | None = None  # pages that finished before the watch began and are not wanted
         self._seen: Counter[tuple[str, bool]] = Counter()
         self._failed = 0  # of the seen ones
         self._counted: int | None = None  # failures, as the results themselves told them
         self._shown: Progress | None = None
 
     @property
-    def terminal(self) -> bool:
-        return self.job is not None and self.job["status"] in TERMINAL
-
-    @property
     def completed(self) -> int:
         return self._shown.completed if self._shown else 0
+
+    @property
+    def terminal(self) -> bool:
+        return self.job is not None and self.job.terminal
 
     @property
     def position(self) -> int:
@@ -77,8 +79,16 @@ class Ledger:
 
     @property
     def behind(self) -> bool:
-        """Whether pages finished whose events never came."""
-        return self.job is not None and self.position < self.job["completed"]
+        """Whether pages finished whose events never came, and which can be told from older ones."""
+        return self.job is not None and self.position < self.job.completed and (self.every_page or not self._retried)
+
+    def window(self, *, pages: bool, ended: bool) -> tuple[int, int]:
+        """The `skip` and `limit` for the next GET, so that it brings what is missing if that is little. `ended` if the
+        server says that this is the end."""
+        if pages and not (self._retried and not self.every_page):
+            return self.position, PROBE
+        counted = self._shown and self._shown.failed is not None and self._shown.failed <= self._failed
+        return (0, MAX_LIMIT) if ended and not counted else (0, 1)
 
     def unsettled(self, *, pages: bool) -> bool:
         """Whether only the results, read from the first to the last, can tell what the watch must tell at the end: how
@@ -87,28 +97,27 @@ class Ledger:
             return False
         if self.every_page and self._seen.total() != self._entries:
             return True
-        failed = self.job.get("failed")
-        if failed is None:
-            return self._seen.total() != self.job["completed"]
-        return failed > self._failed or (pages and self.behind and not self.retried)
+        if self.job.failed is None:
+            return self._seen.total() != self.job.completed
+        return self.job.failed > self._failed or (pages and self.behind)
+
+    def update(self, answer: Slice) -> Progress | None:
+        """Takes in what GET said. A terminal state from before the retry is not this run's and leaves no trace."""
+        job = answer.job
+        if self._before is not None and job.terminal and job == self._before:
+            return None
+        self._before = None
+        self.job = job
+        self._entries = answer.entries
+        self._retried = self._retried or self._holds_old_errors
+        if self._history is None:
+            whole = job.completed <= len(answer.lines) and not self._retried
+            self._history = 0 if self.every_page or whole else job.completed
+        return self._show(_Counts(job.status, job.completed, job.total, job.failed), job.credits_used)
 
     def forget_before(self) -> None:
         """The state that never changed since before the retry is this run's after all."""
         self._before = None
-
-    def update(self, answer: JobAnswer) -> Progress | None:
-        """Takes in what GET said. A terminal state from before the retry is not this run's and leaves no trace."""
-        job = answer.job
-        if self._before is not None and job["status"] in TERMINAL and is_same_run(self._before, job):
-            return None
-        self._before = None
-        self.job = job
-        self._entries = answer.pagination.get("total", 0)
-        self.retried = self.retried or self._holds_old_errors
-        if self._history is None:
-            self._history = 0 if self.every_page else job["completed"]
-        counts = _Counts(job["status"], job["completed"], job["total"], job.get("failed"))
-        return self._show(counts, job.get("creditsUsed"))
 
     def progress(self, data: Any) -> Progress | None:
         """Takes in an event's counts; None when they tell nothing new. Its terminal state is not believed."""
@@ -116,7 +125,7 @@ class Ledger:
             counts = msgspec.convert(data, _Counts)
         except msgspec.ValidationError:
             return None
-        if self._shown and counts.completed < self._shown.completed:
+        if counts.completed < self.completed:
             return None  # an old event
         if counts.status in ACTIVE:
             self._before = None
@@ -135,7 +144,7 @@ class Ledger:
 
     def next_entry(self, line: bytes) -> Outcome | None:
         """`first_seen` for entries that are read on from `position`."""
-        return None if self._holds_old_errors and read_head(line).error is not None else self.first_seen(line)
+        return None if self._holds_old_errors and is_failed(line) else self.first_seen(line)
 
     def reconcile(self, line: bytes, met: Counter[tuple[str, bool]]) -> Outcome | None:
         """The page of an entry when all are read, from the first one on; `met` counts them by key, because a URL that
@@ -158,25 +167,24 @@ class Ledger:
     def done(self) -> Done:
         """The end as GET told it. Only for a terminal job."""
         assert self.job is not None
-        job = self.job
-        failed = job.get("failed")
+        job, failed = self.job, self.job.failed
         if failed is None:
             failed = self._failed if self._counted is None else self._counted
-        used = job.get("creditsUsed") or 0
-        return Done(self.job_id, job["status"], job["completed"], job["total"], failed, used, job.get("error"))
+        return Done(self.job_id, job.status, job.completed, job.total, failed, int(job.credits_used or 0), job.error)
 
     @property
     def _holds_old_errors(self) -> bool:
         """While a retry runs there are more entries than pages attempted, and errors among them that may still be
         replaced (contract: what the engine adds)."""
-        return self.job is not None and not self.terminal and self._entries > self.job["completed"]
+        return self.job is not None and not self.terminal and self._entries > self.job.completed
 
     def _see(self, outcome: Outcome, count: int) -> None:
         self._failed += (count - self._seen[outcome.key]) if outcome.failed else 0
         self._seen[outcome.key] = count
 
-    def _show(self, counts: _Counts, used: int | None) -> Progress | None:
+    def _show(self, counts: _Counts, used: float | None) -> Progress | None:
         failed = counts.failed if counts.failed is not None else self._failed or None
+        used = None if used is None else int(used)
         shown = Progress(self.job_id, counts.status, counts.completed, counts.total, failed, used)
         if shown == self._shown:
             return None

@@ -69,7 +69,7 @@ class _Windows:
         return bool(self._windows)
 
     def _learn(self, window: Slice) -> None:
-        self._known = window.total
+        self._known = window.entries
         self._patience = self._later
         page = max(window.size // max(len(window.lines), 1), 1)
         self._size = min(max(AHEAD_BYTES // AHEAD // page, 1), MAX_LIMIT)
@@ -91,7 +91,7 @@ class _Windows:
             lines += part.lines[: limit - len(lines)]
             size += part.size
             if not (part.has_more and part.lines) or len(lines) == limit:
-                return Slice(lines, part.has_more and bool(part.lines), part.total, size)
+                return Slice(part.job, lines, part.has_more and bool(part.lines), part.entries, size)
 
 
 def _in_background(work: Callable[[], _T]) -> Future[_T]:

@@ -11,12 +11,14 @@ from reader_cli.output.jsonl import split_results, to_line
 
 
 class Slice(NamedTuple):
-    """`lines` are pages as `jsonl.to_line` makes them. `total` counts the entries that the server says exist now."""
+    """`lines` are the pages as `jsonl.to_line` makes them, `entries` is how many the server says exist now, `size` the
+    bytes of the answer."""
 
+    job: JobShape
     lines: list[bytes]
     has_more: bool
-    total: int
-    size: int  # bytes of the answer
+    entries: int
+    size: int
 
 
 class _Results(JobShape, kw_only=True):
@@ -37,8 +39,7 @@ def read_slice(answer: Answer) -> Slice:
         envelope = msgspec.json.decode(answer.body, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(answer)
-    lines = [to_line(bytes(raw)) for raw in envelope.data.results]
-    return Slice(lines, envelope.pagination.has_more, envelope.pagination.total, len(answer.body))
+    return _slice(answer, envelope, [to_line(bytes(raw)) for raw in envelope.data.results])
 
 
 def _read_leniently(answer: Answer) -> Slice:
@@ -47,5 +48,9 @@ def _read_leniently(answer: Answer) -> Slice:
         lines, rest = split_results(bytes(answer.body))
     except (ValueError, RecursionError):
         raise not_the_api(answer) from None
-    envelope = check(answer, rest, _Envelope)
-    return Slice(lines, envelope.pagination.has_more, envelope.pagination.total, len(answer.body))
+    return _slice(answer, check(answer, rest, _Envelope), lines)
+
+
+def _slice(answer: Answer, envelope: _Envelope, lines: list[bytes]) -> Slice:
+    pagination = envelope.pagination
+    return Slice(envelope.data, lines, pagination.has_more, pagination.total, len(answer.body))

@@ -11,7 +11,7 @@ from reader_cli.client.checks import Checker, Watched
 from reader_cli.client.ledger import Ledger, Outcome
 from reader_cli.client.retries import backoff
 from reader_cli.client.sse import Ended, EventStream, Message, Opened, Signal
-from reader_cli.client.wire import decode
+from reader_cli.client.wire import decode, read_shape
 from reader_cli.errors import ApiError, ReaderError, TimedOut
 from reader_cli.events import Event, Notice
 from reader_cli.models import TERMINAL, ErrorCode, Job
@@ -65,7 +65,7 @@ def watch_outcomes(
     every_page: bool = False,
 ) -> Iterator[Event | Outcome]:
     """`watch_jobs` with the pages as they were sent. `every_page`: those that finished earlier, too."""
-    known = before or {}
+    known = {job_id: read_shape(job) for job_id, job in (before or {}).items()}
     ledgers = [Ledger(job_id, every_page=every_page, before=known.get(job_id)) for job_id in dict.fromkeys(job_ids)]
     watch = _Watch(client, ledgers, options)
     try:
@@ -93,8 +93,9 @@ class _Watch:
         first = self._started if self._polling else float("inf")  # set when a stream is opened
         self._jobs = {ledger.job_id: Watched(ledger, check_at=first) for ledger in ledgers}
         self._checker = Checker(client, options.give_up_after, options.deadline)
-        self._path = job_path(ledgers[0].job_id) + "/stream" if len(ledgers) == 1 else "/v1/events"
-        self._name = ledgers[0].job_id if len(ledgers) == 1 else ""
+        self._has_pages = len(ledgers) == 1
+        self._path = job_path(ledgers[0].job_id) + "/stream" if self._has_pages else "/v1/events"
+        self._name = ledgers[0].job_id if self._has_pages else ""
         self._told = ""
         self._stream: EventStream | None = None
         self._opened = 0  # streams so far
@@ -151,7 +152,7 @@ class _Watch:
         known, quiet = job.ledger.completed, self._is_quiet(job, now)
         job.check_at = now + (self._poll_pause(now) if self._polling else job.quiet)
         job.quiet = min(job.quiet * 2, QUIET[1])
-        yield from self._checker.check(job, pages=not self._polling or job.ledger.every_page)
+        yield from self._checker.check(job, pages=job.ledger.every_page or (self._has_pages and not self._polling))
         if quiet and not job.ended and (job.ledger.completed > known or not self._told):
             yield from self._count_deaf(job)
 
@@ -176,8 +177,8 @@ class _Watch:
         elif isinstance(signal, Opened):
             self._checker.answered()
             self._opened += 1
-            many = len(self._jobs) > 1 and self._opened == 1
-            self._check_all(self._client.clock() + (UNHEARD if many else 0.0))
+            fresh = self._opened == 1 and not self._has_pages
+            self._check_all(self._client.clock() + (UNHEARD if fresh else 0.0))
             yield from self._tell_via("sse")
         else:
             refused = signal.refused and not _is_missing(signal.error)
@@ -191,9 +192,8 @@ class _Watch:
         job = self._jobs.get(data.get("jobId", self._name)) if isinstance(data, dict) else None
         if job is None:
             return
-        ended = message.event in ENDS or data.get("status") in TERMINAL
-        self._hear(job, ended=ended)
-        if not ended and (progress := job.ledger.progress(data)):
+        self._hear(job, ended=message.event in ENDS or data.get("status") in TERMINAL)
+        if progress := job.ledger.progress(data):
             yield progress
 
     def _take_page(self, message: Message) -> Iterator[Outcome]:
@@ -205,7 +205,7 @@ class _Watch:
     def _hear(self, job: Watched, *, ended: bool = False) -> None:
         """An end is believed from GET alone, which is asked at once; but a stream may tell it over and over."""
         now = self._client.clock()
-        job.heard_at, job.deaf = now, 0
+        job.heard_at, job.deaf, job.end_told = now, 0, ended
         job.quiet = RECHECK if ended else QUIET[0]
         job.check_at = max(now, job.checked_at + RECHECK) if ended else now + job.quiet
 

@@ -12,7 +12,7 @@ import msgspec
 
 from reader_cli.client.hints import build_hint
 from reader_cli.errors import ApiError, Unreachable
-from reader_cli.models import REQUEST_ID_HEADER, ErrorCode, Job, Pagination
+from reader_cli.models import REQUEST_ID_HEADER, TERMINAL, ErrorCode, Job, Pagination
 
 LONGEST_PAUSE = 300.0  # seconds; a Retry-After beyond it is a misconfigured proxy's
 
@@ -60,12 +60,18 @@ class SummaryShape(msgspec.Struct, rename="camel"):
 
 
 class JobShape(SummaryShape, rename="camel"):
+    """What we read of a job. `failed` is sent by the engine only."""
+
     completed: int
     total: int
     failed: int | None = None
     credits_used: int | float | None = None
     completed_at: str | None = None
     error: str | None = None
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
 
 
 class PaginationShape(msgspec.Struct, rename="camel"):
@@ -91,6 +97,11 @@ def read_job(answer: Answer) -> JobAnswer:
     check(answer, envelope["data"], JobShape)
     check(answer, envelope.get("pagination"), PaginationShape)
     return JobAnswer(cast(Job, envelope["data"]), cast(Pagination, envelope["pagination"]))
+
+
+def read_shape(job: Job) -> JobShape:
+    """Of a job that `read_job` let pass."""
+    return msgspec.convert(job, JobShape)
 
 
 def check(answer: Answer, value: Any, shape: type[_T]) -> _T:
