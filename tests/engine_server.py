@@ -116,6 +116,10 @@ class Engine:
         self.client.close()
         return code
 
+    def wait_for_end(self, seconds: float) -> int:
+        """Until it ends by itself; returns the exit code."""
+        return self._process.wait(seconds)
+
     def __enter__(self) -> Engine:
         return self
 

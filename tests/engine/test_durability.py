@@ -1,0 +1,133 @@
+"""kill -9 at any moment: after a restart the job goes on, and ends with each URL in its results once."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import httpx
+import pytest
+from engine_server import Engine
+from site_server import Site
+
+
+def kill_when(engine: Engine, job_id: str, completed: int) -> str:
+    """Kills the engine once so many pages are done; returns the id of the last event that it told."""
+    last = "0"
+    try:
+        for name, data, number in engine.events(job_id, last="0"):
+            last = number
+            if name == "done" or (name == "progress" and data["completed"] >= completed):
+                break
+    finally:
+        engine.kill9()
+    return last
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_batch_survives_being_killed_again_and_again(data_dir: Path, site: Site, seed: int) -> None:
+    site.delay = 0.01
+    site.broken.add("/7")
+    chance = random.Random(seed)
+    with Engine.start(data_dir) as engine:
+        job_id = engine.submit({"urls": site.urls(100), "batchConcurrency": 8})
+        known: list[str] = []
+        for _ in range(3):
+            kill_when(engine, job_id, chance.randrange(min(len(known), 89), 90))
+            engine.restart()
+            urls = [page["url"] for page in engine.results(job_id)]
+            assert urls[: len(known)] == known, "an entry keeps its place"
+            known = urls
+        job = engine.wait(job_id)
+        assert (job["status"], job["completed"], job["failed"], job["creditsUsed"]) == ("completed", 100, 1, 99)
+        urls = [page["url"] for page in engine.results(job_id)]
+        assert urls[: len(known)] == known and sorted(urls) == sorted(site.urls(100))
+        assert engine.get("/v1/usage/credits").json()["data"]["used"] == 99
+
+
+def test_a_crawl_resumes_in_the_middle(data_dir: Path, site: Site) -> None:
+    site.delay = 0.01
+    paths = [f"/{number}" for number in range(40)]
+    site.links = {"/": paths[:20]} | {path: [f"/{int(path[1:]) + 20}"] for path in paths[:20]}
+    with Engine.start(data_dir) as engine:
+        job_id = engine.submit({"url": site.url + "/", "maxDepth": 2, "maxPages": 35})
+        for completed in (1, 15, 28):
+            kill_when(engine, job_id, completed)
+            engine.restart()
+        job = engine.wait(job_id)
+        assert (job["status"], job["completed"], job["total"]) == ("completed", 35, 35)
+        urls = [page["url"] for page in engine.results(job_id)]
+        assert len(set(urls)) == 35
+        assert {site.url + path for path in ["/", *paths[:20]]} <= set(urls)
+
+
+def test_a_retry_survives_too(data_dir: Path, site: Site) -> None:
+    site.broken = {f"/{number}" for number in range(0, 30, 2)}
+    with Engine.start(data_dir) as engine:
+        job_id = engine.submit({"urls": site.urls(30)})
+        engine.wait(job_id)
+        order = [page["url"] for page in engine.results(job_id)]
+        site.broken = {"/0"}
+        site.delay = 0.02
+        engine.post(f"/v1/jobs/{job_id}/retry")
+        kill_when(engine, job_id, 20)
+        engine.restart()
+        job = engine.wait(job_id)
+        assert (job["completed"], job["failed"]) == (30, 1)
+        assert [page["url"] for page in engine.results(job_id)] == order
+
+
+def test_what_was_accepted_is_done_however_soon_the_end_comes(data_dir: Path, site: Site) -> None:
+    headers = {"x-idempotency-key": "once"}
+    with Engine.start(data_dir) as engine:
+        first = engine.post("/v1/read", {"urls": site.urls(3)}, headers=headers)
+        engine.kill9()
+        engine.restart()
+        again = engine.post("/v1/read", {"urls": site.urls(3)}, headers=headers)
+        assert (again.status_code, again.content) == (201, first.content)
+        assert engine.wait(first.json()["data"]["id"])["completed"] == 3
+        assert site.hits["/0"] <= 2
+        assert engine.get("/v1/usage/history").json()["pagination"]["total"] == 3
+
+
+def test_what_was_accepted_before_dbos_knew_of_it_is_started(data_dir: Path, site: Site) -> None:
+    """The moment between our own commit and DBOS's is reached by forgetting the latter."""
+    with Engine.start(data_dir) as engine:
+        site.gate.clear()
+        job_id = engine.submit({"urls": site.urls(3)})
+        engine.kill9()
+        for file in data_dir.glob("runs.db*"):
+            file.unlink()
+        site.gate.set()
+        engine.restart()
+        assert engine.wait(job_id)["completed"] == 3
+
+
+def test_a_stream_goes_on_after_a_restart_where_it_was_cut(data_dir: Path, site: Site) -> None:
+    site.delay = 0.02
+    with Engine.start(data_dir) as engine:
+        job_id = engine.submit({"urls": site.urls(40)})
+        seen, last = [], "0"
+        with pytest.raises(httpx.HTTPError):
+            for name, data, number in engine.events(job_id, last=last):
+                if name == "page":
+                    seen.append(data["url"])
+                    last = number
+                if len(seen) == 10:
+                    engine.kill9()
+        engine.restart()
+        seen += [data["url"] for name, data, _ in engine.events(job_id, last=last) if name == "page"]
+        assert sorted(seen) == sorted(site.urls(40))
+
+
+def test_a_cancellation_outlives_a_crash(data_dir: Path, site: Site) -> None:
+    site.gate.clear()
+    with Engine.start(data_dir) as engine:
+        job_id = engine.submit({"urls": site.urls(5)})
+        assert engine.client.delete(f"/v1/jobs/{job_id}").status_code == 200
+        engine.kill9()
+        site.gate.set()
+        engine.restart()
+        engine.wait(engine.submit({"urls": [site.url + "/other"]}))
+        job = engine.job(job_id)
+        assert (job["status"], job["completed"], job["results"]) == ("cancelled", 0, [])
