@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from reader_cli.env import Env
 from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
-from reader_cli.events import Done, Event
+from reader_cli.events import Done, Event, PageFailed
 from reader_cli.models import ErrorCode, Job
 from reader_cli.output.data import without_results, write_object
 from reader_cli.output.progress import MODES, JsonEvents, Renderer, build_renderer
@@ -81,14 +81,18 @@ def follow(session: Session, target: Target, options: FollowOptions, *, json: bo
 def follow_results(session: Session, target: Target, options: FollowOptions, write: Callable[[bytes], object]) -> Tally:
     """Like `follow`, and hands each page to `write` as one JSON line without its newline, once, as it finishes."""
     from reader_cli.client.pages import follow_pages
+    from reader_cli.output.jsonl import read_head
 
     def events() -> Iterable[Event]:
         for job_id in target.job_ids:
             for item in follow_pages(session.client, job_id, watching):
-                if isinstance(item, bytes):
-                    write(item)
-                else:
+                if not isinstance(item, bytes):
                     yield item
+                    continue
+                write(item)
+                head = read_head(item)
+                if head.error is not None:
+                    yield PageFailed(job_id, head.url, head.error)
 
     watching = watch_options(session.env, options)
     return show_events(session, target, options, events(), [])

@@ -13,9 +13,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
-from reader_cli.engine import answers, results, store, usage
+from reader_cli.engine import answers, results, site, store, usage
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
 from reader_cli.engine.encoding import encode, success
@@ -178,7 +178,7 @@ async def _refuse_broken(request: Request, error: Exception) -> Response:
 
 HANDLERS: dict[Any, Any] = {Refused: _refuse, HTTPException: _refuse_route, Exception: _refuse_broken}
 
-ROUTES = [
+ROUTES: list[BaseRoute] = [
     Route("/v1/read", read, methods=["POST"]),
     Route("/v1/jobs/{id}", get_job, methods=["GET"]),
     Route("/v1/jobs/{id}", cancel_job, methods=["DELETE"]),
@@ -188,6 +188,7 @@ ROUTES = [
     Route("/v1/usage/credits", get_credits, methods=["GET"]),
     Route("/v1/usage/history", get_history, methods=["GET"]),
     Route("/v1/queue/status", get_queue, methods=["GET"]),
+    Mount(site.MOUNT, routes=site.routes),
 ]
 
 

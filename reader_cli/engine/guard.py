@@ -10,6 +10,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from reader_cli.engine import site
 from reader_cli.engine.refusals import Refused
 from reader_cli.engine.stream import SlowReader
 from reader_cli.models import KEY_HEADER, REQUEST_ID_HEADER, ErrorCode
@@ -37,7 +38,8 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: _Tagged) -> None:
         try:
-            self._check_key(Headers(scope=scope))
+            if not scope["path"].startswith(site.MOUNT + "/"):
+                self._check_key(Headers(scope=scope))
             await self._app(scope, receive, send)
         except Refused as refused:
             await refused.response()(scope, receive, send)

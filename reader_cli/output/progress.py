@@ -72,13 +72,14 @@ class Plain:
         pass
 
     def _say_progress(self, event: Progress) -> None:
-        line = f"{self._name(event.job_id)}{harmless(event.status)} {event.completed:,}/{event.total:,}"
-        line += f", {event.failed:,} failed" if event.failed else ""
-        when, last = self._said.get(event.job_id, (float("-inf"), ""))
+        when, status = self._said.get(event.job_id, (float("-inf"), ""))
         now = self._env.clock()
-        if line != last and (now - when >= PLAIN_SECONDS or event.status != last.rpartition(" ")[0]):
-            self._said[event.job_id] = (now, line)
-            self._env.say(line)
+        if event.status == status and now - when < PLAIN_SECONDS:
+            return
+        self._said[event.job_id] = (now, event.status)
+        failed = f", {event.failed:,} failed" if event.failed else ""
+        counts = f"{event.completed:,}/{event.total:,}{failed}"
+        self._env.say(f"{self._name(event.job_id)}{harmless(event.status)} {counts}")
 
     def _name(self, job_id: str) -> str:
         return f"{harmless(self._names.get(job_id, job_id))} " if job_id else ""

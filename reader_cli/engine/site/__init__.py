@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+MOUNT = "/demo"
 PAGES = Path(__file__).parent / "pages"
 SLOW_SECONDS = 2.0
 
