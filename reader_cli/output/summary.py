@@ -21,16 +21,16 @@ def say_summary(env: Env, tally: Tally, refs: Sequence[str], seconds: float) -> 
 
 
 def build_summary(tally: Tally, refs: Sequence[str], seconds: float) -> Iterator[str]:
+    took = f", in {duration(seconds)}"
     for done in tally.done.values():
-        yield f"{harmless(done.job_id)} {_outcome(done)}"
+        yield f"{harmless(done.job_id)} {_outcome(done)}" + (took if len(tally.done) == 1 else "")
     if len(tally.done) > 1:
-        yield f"{count(len(tally.done), 'job')}: {_counts(tally.completed, tally.failed, tally.credits_used)}"
+        yield f"{count(len(tally.done), 'job')}: {_counts(tally.completed, tally.failed, tally.credits_used)}{took}"
     yield from _causes(tally)
     words = " ".join(quote(harmless(ref)) for ref in refs)
     if tally.failed:
         yield f"retry the failed:  reader retry {words} --wait"
     yield f"read the results:  reader results {words}"
-    yield f"took {duration(seconds)}"
 
 
 def _outcome(done: Done) -> str:
