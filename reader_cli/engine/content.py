@@ -5,6 +5,7 @@ Every function takes nodes of one tree and may change that tree.
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Iterable
@@ -35,11 +36,12 @@ FURNITURE_NAME = re.compile(
     r"|(?:site|page|global)[-_]header",
     re.IGNORECASE,
 )
+WEB = ("http://", "https://")
 CONTAINERS = ("main", "[role=main]", "article")
 DENSE = 0.4  # of the page's text: a container with less is not all of its content
 
 LANGUAGE = re.compile(r"(?:^|\s)(?:lang(?:uage)?|highlight|brush:?)[-: ]\s*([\w+#.-]+)")
-TABLE_TAGS = re.compile(r"<(/?)(?:table|thead|tbody|tfoot|tr|td|th|caption)\b[^>]*>", re.IGNORECASE)
+TABLE_PARTS = ("thead", "tbody", "tfoot", "tr", "td", "th", "caption")
 
 
 def base_url(tree: LexborHTMLParser, url: str) -> str:
@@ -113,10 +115,10 @@ def tidy(node: LexborNode) -> LexborNode:
     drop(node.css(INVISIBLE))
     for table in node.css("table"):
         if _is_layout(table):
-            _replace(table, TABLE_TAGS.sub(r"<\1div>", table.html or ""))
+            _unfold(table)
     for pre in node.css("pre"):
         tabs = pre.css("code[class*=language-]")
-        _replace(pre, "".join(_code(block) for block in (tabs if len(tabs) > 1 else [pre])))
+        pre.replace_with(_new(f"<div>{''.join(map(_code, tabs if len(tabs) > 1 else [pre]))}</div>"))
     return node
 
 
@@ -143,6 +145,18 @@ def _is_layout(table: LexborNode) -> bool:
     )
 
 
+def _unfold(table: LexborNode) -> None:
+    """Puts what is in the cells where the table was, each cell in a block of its own. Tables in them stay."""
+    parts, look_at = [table], [table]
+    while look_at:
+        found = [child for child in look_at.pop().iter() if child.tag in TABLE_PARTS]
+        parts += found
+        look_at += found
+    for part in parts:
+        part.insert_before(_new("<div></div>"))
+        part.unwrap(delete_empty=True)
+
+
 def _code(node: LexborNode) -> str:
     for line_break in node.css("br"):
         line_break.replace_with("\n")
@@ -154,10 +168,10 @@ def _language(node: LexborNode) -> str:
     return next((found[1] for name in classes if (found := LANGUAGE.search(name))), "")
 
 
-def _replace(node: LexborNode, markup: str) -> None:
-    new = LexborHTMLParser(f"<div>{markup}</div>").css_first("body > div")
-    if new is not None:
-        node.replace_with(new)
+def _new(markup: str) -> LexborNode:
+    node = LexborHTMLParser(markup).css_first("body > *")
+    assert node is not None
+    return node
 
 
 def _ancestors(node: LexborNode) -> Iterable[LexborNode]:
@@ -171,13 +185,14 @@ def _within(node: LexborNode, other: LexborNode) -> bool:
     return any(parent.mem_id == other.mem_id for parent in _ancestors(node))
 
 
+@functools.lru_cache(maxsize=10_000)
 def _join(base: str, link: str | None) -> str | None:
     """`link` as an absolute http(s) URL, None for anything else."""
     try:
         url = urljoin(base, (link or "").strip())
     except ValueError:
         return None
-    return url if url.startswith(("http://", "https://")) else None
+    return url if url.startswith(WEB) else None
 
 
 def _meta(tree: LexborHTMLParser, name: str) -> str | None:

@@ -20,7 +20,8 @@ from reader_cli.engine.tasks import Extracted, Task
 from reader_cli.models import ErrorCode
 
 LARGE = 1_000_000  # characters of HTML, scripts aside: trafilatura needs a second for them
-MANY = 5_000  # paragraphs; its time grows with their square
+MANY = 5_000  # blocks; its time grows with their square
+BLOCKS = "p, div, li, tr, br, table"
 SHORT = 200  # characters; an article with less was probably not found
 REFERENCE = 0.1  # of the text in tables and definition lists: from here on they are what the page is about
 
@@ -43,7 +44,12 @@ def extract(task: Task) -> Extracted:
     result = Extracted(**content.head(tree, base), links=content.links(tree, base))
     main = _chosen(task, tree, text)
     content.mend_links(main, base)
-    return _formatted(task, result, convert(main.html or "", MARKDOWN).content or "", main.html or "")
+    return _formatted(task, result, _markdown(main), main.html or "")
+
+
+def _markdown(node: LexborNode) -> str:
+    """Falls back to the bare text where elements are nested too deep to convert."""
+    return convert(node.html or "", MARKDOWN).content or node.text(separator=" ").strip()
 
 
 def _formatted(task: Task, result: Extracted, markdown: str, markup: str) -> Extracted:
@@ -73,7 +79,7 @@ def _main(tree: LexborHTMLParser, text: str) -> LexborNode:
     if len(text) > LARGE:
         content.drop(tree.css("script, style, svg"))
         text = tree.html or ""
-    if len(text) < LARGE and not tree.css_first("pre") and len(tree.css("p")) < MANY:
+    if len(text) < LARGE and not tree.css_first("pre") and len(tree.css(BLOCKS)) < MANY:
         container = None
         if tree.css_first("th, dl"):
             container = content.container(tree)

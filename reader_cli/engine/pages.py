@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp.abc import AbstractCookieJar
 
+from reader_cli.engine.crawl import identity
 from reader_cli.engine.faults import PageFault
 from reader_cli.engine.fetch import Fetched, Fetcher
 from reader_cli.engine.options import ReadOptions
@@ -132,7 +133,7 @@ def _done(url: str, fetched: Fetched, found: Extracted, options: ReadOptions, st
     page["metadata"] = {name: text for name, text in about.items() if text} | _metadata(
         options, started, fetched.status
     )
-    return Outcome(page, found.links, identity=found.canonical or fetched.url, private=fetched.private)
+    return Outcome(page, found.links, identity=identity(fetched.url, found.canonical), private=fetched.private)
 
 
 def _failed(url: str, fault: PageFault, options: ReadOptions, started: float) -> Outcome:

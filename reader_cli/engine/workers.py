@@ -16,6 +16,7 @@ from reader_cli.engine.faults import PageFault
 from reader_cli.engine.tasks import ANSWER_HEAD, TASK_HEAD, Answer, Extracted, Task
 from reader_cli.models import ErrorCode
 
+AT_ONCE = 1 << 18  # bytes written to a worker
 TASKS_EACH = 5000  # then a worker is replaced: parsers keep memory that they once took
 
 
@@ -40,8 +41,10 @@ class _Worker:
         assert stdin is not None and stdout is not None
         self.tasks_left -= 1
         try:
-            stdin.write(TASK_HEAD.pack(seconds, len(task)) + task)
-            await stdin.drain()
+            stdin.write(TASK_HEAD.pack(seconds, len(task)))
+            for start in range(0, len(task), AT_ONCE):  # a large write would be copied again for each part that fits
+                stdin.write(task[start : start + AT_ONCE])
+                await stdin.drain()
             (length,) = ANSWER_HEAD.unpack(await stdout.readexactly(ANSWER_HEAD.size))
             return msgspec.msgpack.decode(await stdout.readexactly(length), type=Answer)
         except (asyncio.IncompleteReadError, ConnectionError):
