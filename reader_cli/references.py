@@ -40,7 +40,7 @@ def find_run(ref: str, history: History, server: str) -> Run:
     else:
         runs = history.run_ids(server, ref)
     if not runs:
-        raise NotFoundLocally(f"The history knows no run {ref!a} on this server", hint="reader jobs")
+        raise NotFoundLocally(f"the history knows no run {ref!a} on this server", hint="reader jobs")
     return history.get_run(runs[0])
 
 
@@ -72,7 +72,7 @@ def _nth(ref: str, history: History, server: str) -> Run:
 
 def _jobs_of(run: Run) -> list[str]:
     if not run.job_ids:
-        raise NotFoundLocally(f"Run {run.name or run.id} has no job yet", hint=f"reader submit --resume {run.id}")
+        raise NotFoundLocally(f"run {run.name or run.id} has no job yet", hint=f"reader submit --resume {run.id}")
     return run.job_ids
 
 

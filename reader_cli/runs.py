@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reader_cli.client.retries import is_definite, is_transient, pause_after
@@ -35,8 +35,8 @@ class RunPlan:
     """`options`: the request without its URLs. `key`: the user's own idempotency key."""
 
     server: str
-    options: dict[str, Any]
-    items: Sequence[Item]
+    options: dict[str, Any] = field(repr=False)  # they may hold a secret
+    items: Sequence[Item] = field(repr=False)
     mode: Mode = Mode.BATCH
     name: str | None = None
     key: str | None = None
@@ -47,7 +47,7 @@ class RunPlan:
         if self.key is not None and not _KEY.fullmatch(self.key):
             raise UsageError(f"{self.key!a} is no idempotency key", hint="Use 1 to 200 printable ASCII characters.")
         if self.mode == Mode.CRAWL and len(self.items) != 1:
-            raise UsageError(f"A crawl starts from one URL, not from {len(self.items)}")
+            raise UsageError(f"a crawl starts from one URL, not from {len(self.items)}")
 
     @property
     def parts(self) -> list[Sequence[Item]]:
@@ -103,7 +103,7 @@ def submit_run(
         run = history.get_run(run.id)  # another process may have gone on with it
         if run.had_secret and run.missing and secret is None:
             raise UsageError(
-                f"Run {run.id} was submitted with a webhook secret, which is never stored",
+                f"run {run.id} was submitted with a webhook secret, which is never stored",
                 hint="Set READER_WEBHOOK_SECRET or give --webhook-secret-file.",
             )
         yield from _Submission(client, history, run, secret, notify, now, sleep).jobs()
@@ -207,7 +207,7 @@ class _Submission:
 def _lost(parts: Sequence[Part]) -> MaybeAccepted:
     numbers = ", ".join(str(part.number) for part in parts)
     return MaybeAccepted(
-        f"Part {numbers} of run {parts[0].run_id} was sent more than {REPEATABLE_SECONDS // 3600} hours ago and never "
+        f"part {numbers} of run {parts[0].run_id} was sent more than {REPEATABLE_SECONDS // 3600} hours ago and never "
         f"answered: it may or may not have been accepted, and can no longer be repeated safely",
         hint=f"Look for {parts[0].first_url} in 'reader usage'; if it was never read, submit it again.",
     )

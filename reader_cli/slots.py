@@ -74,4 +74,4 @@ def _growing(pauses: Sequence[float]) -> Iterator[float]:
 def _told(refusal: ApiError, has_jobs: bool) -> str:
     limit = refusal.details.get("max")
     most = f" ({limit} at once)" if isinstance(limit, int) else ""
-    return f"The server takes no more jobs{most}: waiting until {'one of this run' if has_jobs else 'another'} ends"
+    return f"the server takes no more jobs{most}: waiting until {'one of this run' if has_jobs else 'another'} ends"

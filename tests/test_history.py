@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reader_cli.errors import UsageError
@@ -72,6 +72,7 @@ def test_jobs_newest_first_and_filtered(path: Path) -> None:
 records = st.none() | st.dictionaries(st.text(), st.none() | st.integers() | st.text(st.characters()), max_size=3)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(st.characters(), min_size=1), records), min_size=1, max_size=5))
 def test_records_come_back_as_they_were_given(pairs: list[tuple[str, dict[str, Any] | None]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

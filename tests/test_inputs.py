@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reader_cli.errors import UsageError
@@ -121,6 +121,7 @@ def test_spellings_of_one_url_are_duplicates() -> None:
     assert read("münchen.de\nxn--mnchen-3ya.de\nMÜNCHEN.de").duplicates == 2
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.from_regex(r"(https?://)?[\w.\[\]:@-]{0,30}([/?#]\S{0,20})?", fullmatch=True))
 @example("https://a.example:00080/")
 @example("https://[::ffff:1.2.3.4]/")
@@ -186,6 +187,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read(form="yaml")
 
 
+@settings(deadline=None)
 @given(st.sampled_from(FORMATS), st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.booleans())
 def test_any_bytes_are_read_or_refused_in_one_printable_message(form: str, data: bytes, skip: bool) -> None:
     try:
@@ -203,6 +205,7 @@ cells = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0
 names = st.lists(cells.map(str.strip).filter(lambda name: name and name.lower() != "url"), unique=True, max_size=4)
 
 
+@settings(deadline=None)
 @given(names, st.lists(st.lists(cells, min_size=4, max_size=4), max_size=6), st.sampled_from(["csv", "tsv"]), st.data())
 def test_a_table_comes_back_as_it_was_written(
     header: list[str], rows: list[list[str]], form: str, data: st.DataObject
@@ -257,6 +260,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.text().filter(lambda key: key != "url"), values, max_size=3), max_size=5))
 def test_json_lines_come_back_as_they_were_written(records: list[dict[str, Any]]) -> None:
     lines = [json.dumps({"url": f"https://a.example/{i}", **record}) for i, record in enumerate(records)]

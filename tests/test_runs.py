@@ -1,16 +1,15 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from fake_faults import Fault, html, lose_answer, rate_limited, refuse
@@ -305,68 +304,64 @@ HINDRANCES: list[Fault] = [lose_answer, refuse(429, "concurrency_limited"), rate
 
 
 class Forks:
-    """The submitter process: `start` returns the pid of a child that submits, `wait` what it wrote, None if killed."""
+    """The submitter process: `start` has it submit or resume, `wait` returns what came of that, "" when killed."""
 
-    def __init__(self, server: FakeServer, folder: Path) -> None:
-        self.folder = folder
-        self.path = folder / "history.db"
-        argv = [sys.executable, str(SUBMITTER), server.url, str(self.path), str(folder)]
+    def __init__(self, server: FakeServer, path: Path) -> None:
+        argv = [sys.executable, str(SUBMITTER), server.url, str(path)]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def start(self, resume: str | None, urls: int = 0) -> int:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"resume": resume, "urls": urls}) + "\n")
+    def start(self, resume: str | None, urls: int = 3500, kill_after: float | None = None) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"resume": resume, "urls": urls, "kill_after": kill_after}) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
 
-    def wait(self, pid: int) -> str | None:
+    def wait(self) -> str:
         assert self.process.stdout
-        while self.process.stdout.readline() != "ended\n":
-            pass
-        out = self.folder / str(pid)
-        return out.read_text() if out.exists() else None
+        return self.process.stdout.readline().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
 
 
-@pytest.fixture
-def forks(server: FakeServer, tmp_path: Path) -> Iterator[Forks]:
-    forks = Forks(server, tmp_path)
-    yield forks
-    forks.process.kill()
-    forks.process.communicate()
-
-
-def test_kill_9_at_fifty_moments_loses_nothing_and_doubles_nothing(server: FakeServer, forks: Forks) -> None:
-    rng = random.Random(9)
-    started = time.monotonic()
-    assert forks.wait(forks.start(None, 3500))
-    whole, whole_runs, kills, runs = time.monotonic() - started, 1, 0, [""]
-    while kills < 50 or whole_runs < len(runs):
-        runs = History.open(forks.path).run_ids(server.url)
-        server.inject(rng.choice(HINDRANCES), match="POST", times=rng.choice([0, 0, 1]))
-        pid = forks.start("@last" if len(runs) > whole_runs else None, 3500)
-        killer = threading.Timer(rng.uniform(0, whole), os.kill, (pid, signal.SIGKILL))
-        killer.start()
-        written = forks.wait(pid)
-        killer.cancel()
-        runs = History.open(forks.path).run_ids(server.url)
-        if written:
-            assert written.split("\n") == History.open(forks.path).get_run(runs[0]).job_ids
-            whole_runs += 1
-        kills += not written
+def test_kill_9_at_fifty_moments_loses_nothing_and_doubles_nothing(server: FakeServer, submitting: Submitting) -> None:
+    history = submitting.history
+    with Forks(server, submitting.path) as forks:
+        run_ids = submit_and_kill(server, history, forks, kills=50)
     urls = {post.headers["x-idempotency-key"]: json.loads(post.body)["urls"] for post in server.requests if post.body}
-    for run in (History.open(forks.path).get_run(run_id) for run_id in runs):
+    for run in (history.get_run(run_id) for run_id in run_ids):
         assert [server.by_key[part.key]["id"] for part in run.parts] == run.job_ids
         assert [url for part in run.parts for url in urls[part.key]] == [f"https://a.example/{n}" for n in range(3500)]
-    assert len(server.jobs) == 4 * len(runs)
+    assert len(server.jobs) == 4 * len(run_ids)
 
 
-def test_two_that_resume_one_run_at_once_post_it_once(server: FakeServer, tmp_path: Path) -> None:
-    submitting = Submitting(server, tmp_path / "history.db")
+def submit_and_kill(server: FakeServer, history: History, forks: Forks, kills: int) -> list[str]:
+    """Submits, is killed and resumes until so many kills are done and every run is whole; returns the runs."""
+    rng, started = random.Random(9), time.monotonic()
+    forks.start(None)
+    assert forks.wait()
+    whole, whole_runs = time.monotonic() - started, 1
+    while kills > 0 or whole_runs < len(history.run_ids(server.url)):
+        broken = len(history.run_ids(server.url)) > whole_runs
+        server.inject(rng.choice(HINDRANCES), match="POST", times=rng.choice([0, 0, 1]))
+        forks.start("@last" if broken else None, kill_after=rng.uniform(0, whole) if kills > 0 else None)
+        if written := forks.wait():
+            assert written.split() == history.get_run(history.run_ids(server.url)[0]).job_ids
+            whole_runs += 1
+        else:
+            kills -= 1
+    return history.run_ids(server.url)
+
+
+def test_three_that_resume_one_run_at_once_post_it_once(server: FakeServer, submitting: Submitting) -> None:
     run = submitting.record(3500)
-    pairs = [Forks(server, tmp_path) for _ in range(3)]
-    told = [forks.wait(pid) for forks, pid in [(forks, forks.start(run.id)) for forks in pairs]]
-    assert len(server.jobs) == 4 and "\n".join(server.jobs) in told
-    assert set(told) <= {"\n".join(server.jobs), "conflict"}
-    for forks in pairs:
-        forks.process.kill()
-        forks.process.communicate()
+    with ExitStack() as stack:
+        rivals = [stack.enter_context(Forks(server, submitting.path)) for _ in range(3)]
+        for rival in rivals:
+            rival.start(run.id)
+        told = {rival.wait() for rival in rivals}
+    assert len(server.jobs) == 4
+    assert " ".join(server.jobs) in told and told <= {" ".join(server.jobs), "conflict"}

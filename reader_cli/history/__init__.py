@@ -93,7 +93,7 @@ class History:
             raise _unknown(run_id)
         with self._file.locked(found[0][0]) as mine:
             if not mine:
-                raise NothingToDo(f"Run {run_id} is being submitted by another process right now")
+                raise NothingToDo(f"run {run_id} is being submitted by another process right now")
             yield
 
     def mark_sent(self, part: Part, now: float) -> None:
@@ -243,7 +243,7 @@ class History:
 
 
 def _unknown(run_id: str) -> NotFoundLocally:
-    return NotFoundLocally(f"The history knows no run {run_id}", hint="reader jobs")
+    return NotFoundLocally(f"the history knows no run {run_id}", hint="reader jobs")
 
 
 def _without_secret(body: dict[str, Any]) -> tuple[dict[str, Any], bool]:

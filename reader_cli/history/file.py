@@ -82,7 +82,7 @@ class HistoryFile:
         except sqlite3.Error as error:
             with suppress(sqlite3.Error):  # a COMMIT that failed for a full disk left it open
                 self._db.execute("ROLLBACK")
-            raise UsageError(f"The history {self._path} cannot be written: {error}") from None
+            raise UsageError(f"the history {self._path} cannot be written: {error}") from None
 
     @contextmanager
     def locked(self, number: int) -> Iterator[bool]:
@@ -115,7 +115,7 @@ def open_history(path: Path) -> HistoryFile:
 
 
 def _told(path: Path, error: Exception) -> str:
-    return f"The history {path} cannot be used: {getattr(error, 'strerror', None) or error}"
+    return f"the history {path} cannot be used: {getattr(error, 'strerror', None) or error}"
 
 
 def _open_private(path: Path) -> sqlite3.Connection:

@@ -70,7 +70,7 @@ def read_inputs(
     if input_format not in (None, *FORMATS):
         raise UsageError(f"{input_format!a} is not an input format; there are {', '.join(FORMATS)}")
     if [*files, *sitemaps].count("-") > 1:
-        raise UsageError("Standard input can be read only once: '-' was given twice")
+        raise UsageError("standard input can be read only once: '-' was given twice")
     entries = chain(
         _read_args(args),
         *(_read_file(name, input_format or _format_of(name), url_column, stdin, fetch) for name in files),
@@ -103,7 +103,7 @@ def _complain(complaints: list[Complaint]) -> UsageError:
     if more := len(complaints) - len(shown):
         shown.append(f"and {more} more")
     return UsageError(
-        "Nothing was sent; " + "\n  ".join(["these are not URLs:", *shown] if len(shown) > 1 else shown),
+        "nothing was sent; " + "\n  ".join(["these are not URLs:", *shown] if len(shown) > 1 else shown),
         hint="--skip-invalid sends the others.",
     )
 
@@ -128,7 +128,8 @@ def _read_file(name: str, form: str, url_column: str, stdin: BinaryIO, fetch: Fe
             with _opened(name, stdin) as stream:
                 yield from _parse(_text_lines(stream, name), name, form, url_column)
     except OSError as error:
-        raise UsageError(f"Cannot read {name!a}: {error.strerror or error}") from None
+        hint = "A remote sitemap's URL begins with https:// here." if form == "sitemap" else ""
+        raise UsageError(f"cannot read {name!a}: {error.strerror or error}", hint=hint) from None
 
 
 def _parse(lines: Iterator[str], source: str, form: str, url_column: str) -> Iterator[Entry]:
