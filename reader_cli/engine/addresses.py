@@ -33,6 +33,15 @@ class Blocked(OSError):
         super().__init__("not a public address")
 
 
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address already."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_private(text: str) -> bool:
     """Loopback or private, never link-local. Raises ValueError for what is no IP address."""
     address = _inner(ip_address(text))

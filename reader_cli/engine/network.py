@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ import aiohttp
 from aiohttp.helpers import get_env_proxy_for_url
 from yarl import URL
 
-from reader_cli.engine.addresses import AddrInfo, is_private, is_public, sockets_to
+from reader_cli.engine.addresses import AddrInfo, is_address, is_private, is_public, sockets_to
 from reader_cli.engine.faults import PageFault
 from reader_cli.models import ErrorCode
 
@@ -32,6 +33,7 @@ class Network:
         self._public = _session(sockets_to(is_public))
         self._private = _session(sockets_to(is_private))
         self._proxied = _session(None)
+        self._has_proxies = bool(urllib.request.getproxies())  # asking for each page costs half a millisecond
 
     async def close(self) -> None:
         for session in (self._public, self._private, self._proxied):
@@ -39,7 +41,7 @@ class Network:
 
     async def route(self, url: URL, *, may_be_private: bool) -> Route:
         """Raises PageFault where a proxy would be asked for a private host; direct routes check as they connect."""
-        proxy = _proxy_of(url)
+        proxy = _proxy_of(url) if self._has_proxies else None
         if not may_be_private and proxy is None:
             return Route(self._public, None, private=False)
         addresses = await _resolve(url.host or "")
@@ -72,6 +74,8 @@ def _proxy_of(url: URL) -> URL | None:
 
 async def _resolve(host: str) -> list[str]:
     """The host's addresses as far as this machine can tell; a proxy may know names that it doesn't."""
+    if is_address(host):
+        return [host]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
