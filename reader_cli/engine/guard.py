@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reader_cli.engine import site
 from reader_cli.engine.refusals import Refused
-from reader_cli.engine.stream import SlowReader
 from reader_cli.models import KEY_HEADER, REQUEST_ID_HEADER, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -43,8 +42,6 @@ class Guard:
             await self._app(scope, receive, send)
         except Refused as refused:
             await refused.response()(scope, receive, send)
-        except SlowReader:
-            logger.info("dropped a reader that took nothing: %s", scope["path"])
         except Exception:
             logger.exception("request %s broke: %s %s", send.request_id, scope["method"], scope["path"])
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from reader_cli.engine import store
 from reader_cli.engine.store import NEXT_REV, Item, JobRow, State
 
-SLICE_BYTES = 1 << 20  # of one read; a slice has one entry at least, however large
+SLICE_BYTES = 1 << 18  # of one read; a slice has one entry at least, however large
 
 
 @dataclass(frozen=True, slots=True)

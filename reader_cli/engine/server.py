@@ -22,6 +22,7 @@ from reader_cli import __version__
 from reader_cli.engine import store
 from reader_cli.engine.app import Services, build_app
 from reader_cli.engine.changes import Changes
+from reader_cli.engine.connections import Connection
 from reader_cli.engine.database import Database
 from reader_cli.engine.guard import Guard
 from reader_cli.engine.home import Home
@@ -93,11 +94,13 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 guard,
+                http=Connection,
                 lifespan="off",
                 ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=GRACE_SECONDS,
             )
@@ -174,11 +177,15 @@ def _listen(host: str, port: int, last_port: int) -> socket.socket:
     """Raises OSError for a port that was asked for and is taken; the last one is only preferred."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port or last_port), family=family, backlog=512)
+        listener = socket.create_server((host, port or last_port), family=family, backlog=512)
     except OSError:
         if port or not last_port:
             raise
-        return socket.create_server((host, 0), family=family, backlog=512)
+        listener = socket.create_server((host, 0), family=family, backlog=512)
+    # Connections inherit it. asyncio sets it only on sockets whose protocol is named, which create_server does not do:
+    # an answer in two parts would wait 40 ms for the other side's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _stop(server: uvicorn.Server, changes: Changes) -> None:

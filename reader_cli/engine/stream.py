@@ -25,16 +25,11 @@ from reader_cli.models import PING_SECONDS, Status
 Frames = AsyncIterator[bytes]
 
 PING = b": ping\n\n"
-SLOW_SECONDS = 60.0  # a reader that takes nothing for so long is dropped
 REST_SECONDS = 0.05  # between two looks of a workspace stream, so that busy jobs come as one event and not as many
 
 
-class SlowReader(Exception):
-    """Took nothing for so long that it is dropped."""
-
-
 class EventStream(Response):
-    """Sends frames until they end, the reader leaves, or it stops reading."""
+    """Sends frames until they end or the reader leaves."""
 
     def __init__(self, frames: Frames) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -56,11 +51,7 @@ class EventStream(Response):
 
     async def _pump(self, send: Send) -> None:
         async for frame in self._frames:
-            try:
-                async with asyncio.timeout(SLOW_SECONDS):
-                    await send({"type": "http.response.body", "body": frame, "more_body": True})
-            except TimeoutError:
-                raise SlowReader from None
+            await send({"type": "http.response.body", "body": frame, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
