@@ -22,6 +22,10 @@ from reader_cli.references import find_run
 from reader_cli.runs import RunPlan, record_run, submit_run
 
 
+def nap(seconds: float) -> None:
+    time.sleep(seconds / 200)
+
+
 def submit(url: str, path: Path, order: dict[str, Any]) -> str:
     history = History.open(path)
     if order["resume"]:
@@ -29,20 +33,13 @@ def submit(url: str, path: Path, order: dict[str, Any]) -> str:
     else:
         items = [Item(f"https://a.example/{number}", {"n": number}, "-", number) for number in range(order["urls"])]
         run = record_run(history, RunPlan(url, {}, items, name="nightly"), now=time.time())
-    with Client(url, "rdr_fake", patience=5) as client:
-        jobs = submit_run(
-            client,
-            history,
-            run,
-            secret=None,
-            notify=lambda notice: None,
-            now=time.time,
-            sleep=lambda seconds: time.sleep(seconds / 200),
-        )
+    with Client(url, "rdr_fake", patience=5, sleep=nap) as client:
+        jobs = submit_run(client, history, run, secret=None, notify=lambda _: None, now=time.time, sleep=nap)
         return " ".join(job["id"] for job in jobs)
 
 
 def main(url: str, path: str) -> None:
+    Client(url, "").close()  # imports what it needs here, once
     for line in sys.stdin:
         order = json.loads(line)
         reading, writing = os.pipe()
