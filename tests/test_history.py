@@ -80,7 +80,7 @@ def test_records_come_back_as_they_were_given(pairs: list[tuple[str, dict[str, A
         part = [Item(url, record, "-", number) for number, (url, record) in enumerate(pairs)]
         run = history.new_run(SERVER, None, {}, [part[:1], part], now=0)
         history.mark_accepted(run.parts[1], {"id": "job_1"})
-        assert [(url, record) for url, record in history.input_records(SERVER, "job_1")] == pairs
+        assert list(history.input_records(SERVER, "job_1")) == pairs
         assert list(history.input_records("local", "job_1")) == []
         history.close()
 
@@ -175,7 +175,7 @@ def test_a_read_only_history_is_still_read(as_nobody: Path) -> None:
     history = History.open(path)
     assert history.warning and not history.lasting
     assert [part.job_id for part in history.jobs(SERVER)] == ["job_1"]
-    assert list(history.input_records(SERVER, "job_1")) == [["https://a.example/job_1", None]]
+    assert list(history.input_records(SERVER, "job_1")) == [("https://a.example/job_1", None)]
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(path: Path) -> None:

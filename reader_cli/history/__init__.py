@@ -200,7 +200,7 @@ class History:
 
     def _inputs(self, where: str, *values: object) -> Iterator[tuple[str, dict[str, Any] | None]]:
         for (packed,) in self._file.rows(f"SELECT inputs FROM parts JOIN runs ON seq = run WHERE {where}", values):
-            yield from json.loads(zlib.decompress(packed))
+            yield from map(tuple, json.loads(zlib.decompress(packed)))
 
     def _parts(self, where: str, *values: object) -> list[Part]:
         return [Part(*row) for row in self._file.rows(f"{_PARTS} WHERE {where}", values)]
