@@ -41,7 +41,8 @@ _T = TypeVar("_T")
 class Client:
     """Every method raises ApiError for a refusal, and Unreachable when nothing that is the API answered within
     `patience` seconds. `clock` is monotonic seconds, `notify` takes one line of talk. `revive` brings a local engine
-    that is gone back and returns its base URL and key.
+    that is gone back and returns its base URL and key. `proxy` is a URL, `ca_bundle` a file of certificates; without
+    them the environment's proxies and the system's trust store are used.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Client:
         patience: float = PATIENCE,
         revive: Revive | None = None,
         notify: Callable[[str], None] = lambda line: None,
+        proxy: str | None = None,
+        ca_bundle: str | None = None,
     ) -> None:
-        self.http = Http(base_url, key, transport=transport, revive=revive)
+        self.http = Http(base_url, key, transport=transport, revive=revive, proxy=proxy, ca_bundle=ca_bundle)
         self.clock = clock
         self.sleep = sleep
         self.patience = patience

@@ -20,7 +20,7 @@ from reader_cli.errors import ApiError, ReaderError, Unreachable
 from reader_cli.models import PING_SECONDS
 
 SILENCE = 1.5 * PING_SECONDS  # seconds without as much as a ping: the stream is dead
-BACKLOG = 64  # events read ahead; a page may be megabytes
+BACKLOG = 1 << 20  # bytes of events read ahead
 LONGEST_RETRY = 15.0  # seconds; `retry:` is a wish, not an order
 REFUSAL_TIMEOUT = 10.0
 
@@ -59,7 +59,9 @@ class EventStream:
         self.retry: float | None = None
         self._http = http
         self._path = path
-        self._signals: queue.Queue[Signal] = queue.Queue(BACKLOG)
+        self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()  # a bounded Queue costs ten times as much
+        self._read_bytes = self._taken_bytes = 0  # each is written by one thread only
+        self._room = threading.Event()
         self._closed = threading.Event()
         self._disconnect: Callable[[], None] = lambda: None
         threading.Thread(target=self._run, daemon=True).start()
@@ -75,12 +77,18 @@ class EventStream:
     def get(self, timeout: float) -> Signal | None:
         """The next signal; None when there was none for `timeout` seconds."""
         try:
-            return self._signals.get(timeout=max(timeout, 0.0))
+            signal = self._signals.get(timeout=max(timeout, 0.0))
         except queue.Empty:
             return None
+        if isinstance(signal, Message):
+            self._taken_bytes += len(signal.data)
+            if not self._room.is_set() and self._backlog < BACKLOG // 2:
+                self._room.set()
+        return signal
 
     def close(self) -> None:
         self._closed.set()
+        self._room.set()
         self._disconnect()
 
     def _run(self) -> None:
@@ -127,11 +135,19 @@ class EventStream:
             if self._closed.is_set():
                 return
 
+    @property
+    def _backlog(self) -> int:
+        return self._read_bytes - self._taken_bytes
+
     def _put(self, signal: Signal) -> None:
-        while not self._closed.is_set():
-            with suppress(queue.Full):
-                self._signals.put(signal, timeout=0.5)
-                break
+        """Waits for room afterwards, so that a reader that is slower than the server slows the server down."""
+        self._signals.put(signal)
+        if isinstance(signal, Message):
+            self._read_bytes += len(signal.data)
+        while self._backlog >= BACKLOG and not self._closed.is_set():
+            self._room.clear()
+            if self._backlog >= BACKLOG:  # it may have been taken before the clearing
+                self._room.wait(0.5)
 
 
 def _shutdown_of(response: httpx.Response) -> Callable[[], None]:

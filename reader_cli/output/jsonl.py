@@ -19,7 +19,6 @@ _HOSTILE_BYTES = (
     re.compile(rb"\xe2(?:\x80[\x8e\x8f\xa8-\xae]|\x81[\xa6-\xaf])"),
     re.compile(rb"\xd8\x9c"),
 )
-_CONTROLS = (b"\n", b"\r", b"\t", b"\x7f")  # all that valid JSON can hold, the first three as white space
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
 _NOT_JSON = {"NaN": "null", "Infinity": "null", "-Infinity": "null"}
 
@@ -36,7 +35,7 @@ def to_line(raw: bytes) -> bytes:
 
     Of what may be less than valid, `mend` makes a line.
     """
-    if any(control in raw for control in _CONTROLS):
+    if b"\n" in raw or b"\r" in raw or b"\t" in raw or b"\x7f" in raw:  # all the controls that valid JSON can hold
         return mend(raw)
     return raw if raw.isascii() or _is_harmless(raw) else mend(raw)
 
