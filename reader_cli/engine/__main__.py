@@ -45,6 +45,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
+    from reader_cli.engine.database import TooNew
     from reader_cli.engine.server import Settings, serve
 
     def ready(url: str) -> None:
@@ -56,6 +57,8 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout)
     try:
         asyncio.run(serve(home, settings, ready))
+    except TooNew as error:
+        return _fail(ExitCode.BUG, f"{home.folder} cannot be used: {error}")
     except OSError as error:
         return _fail(ExitCode.BUG, f"cannot listen on {options.host} port {options.port}: {error}")
     return ExitCode.OK

@@ -1,4 +1,4 @@
-"""The engine's SQLite file: one writer, a few readers, none of them on the event loop's thread."""
+"""A SQLite file of the engine: one writer, a few readers, none of them on the event loop's thread."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -15,40 +16,18 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READERS = 2
-VERSION = 1
 
-# A job's `request` is the validated request as JSON. `seq` numbers its outcomes: an entry carries the number of its
-# latest one, so that "what happened since" is an index range even after a retry. `rev` numbers changes over all jobs.
-# An item is one URL to read, `trusted` to lead to a private address; its `position` is its entry's place in the
-# results, once it has one.
-SCHEMA = """
-CREATE TABLE jobs (
-  key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, mode TEXT NOT NULL, status TEXT NOT NULL, run INTEGER NOT NULL,
-  request BLOB NOT NULL, total INTEGER NOT NULL,
-  completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
-  credits INTEGER NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
-  rev INTEGER NOT NULL, error TEXT, created_at TEXT NOT NULL, started_at TEXT, completed_at TEXT
-);
-CREATE UNIQUE INDEX jobs_rev ON jobs (rev);
-CREATE INDEX jobs_status ON jobs (status);
-CREATE TABLE items (
-  job INTEGER NOT NULL, n INTEGER NOT NULL, url TEXT NOT NULL, depth INTEGER NOT NULL, trusted INTEGER NOT NULL,
-  state TEXT NOT NULL, position INTEGER, identity TEXT, PRIMARY KEY (job, n)
-) WITHOUT ROWID;
-CREATE TABLE results (
-  job INTEGER NOT NULL, position INTEGER NOT NULL, seq INTEGER NOT NULL, failed INTEGER NOT NULL, page BLOB NOT NULL
-);
-CREATE UNIQUE INDEX results_position ON results (job, position);
-CREATE UNIQUE INDEX results_seq ON results (job, seq);
-CREATE TABLE usage (
-  key INTEGER PRIMARY KEY, url TEXT NOT NULL, duration INTEGER NOT NULL, failed INTEGER NOT NULL,
-  cached INTEGER NOT NULL, proxy_mode TEXT NOT NULL, credits INTEGER NOT NULL, error TEXT, created_at TEXT NOT NULL
-);
-CREATE INDEX usage_created ON usage (created_at);
-CREATE TABLE answers (
-  key TEXT PRIMARY KEY, status INTEGER NOT NULL, created_at TEXT NOT NULL, body BLOB NOT NULL
-) WITHOUT ROWID;
-"""
+
+class TooNew(Exception):
+    """The file has tables that this version doesn't know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """`sql` makes the tables of `version`, in statements that end with semicolons."""
+
+    version: int
+    sql: str
 
 
 class Database:
@@ -57,15 +36,16 @@ class Database:
     Committed work outlives kill -9 of the process; a power cut may take the last moments (synchronous=NORMAL).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, schema: Schema) -> None:
         self._path = path
+        self._schema = schema
         self._local = threading.local()
         self._writer = ThreadPoolExecutor(1, "database-writer")
         self._readers = ThreadPoolExecutor(READERS, "database-reader")
 
     async def open(self) -> None:
-        """Creates the tables of a new file. Raises SystemExit for a file that a later version wrote."""
-        await self.write(_prepare)
+        """Creates the tables of a new file. Raises TooNew for a file that a later version wrote."""
+        await self.write(_prepare, self._schema)
 
     async def write(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """When the caller is cancelled, the work may still happen: it must check what it changes."""
@@ -91,10 +71,11 @@ class Database:
         connection.execute(begin)
         try:
             result = work(connection, *args, **kw)
+            connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # a full disk may have ended it already
+                connection.execute("ROLLBACK")
             raise
-        connection.execute("COMMIT")
         return result
 
     def _connection(self) -> sqlite3.Connection:
@@ -113,11 +94,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(db: sqlite3.Connection) -> None:
+def _prepare(db: sqlite3.Connection, schema: Schema) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found > VERSION:
-        raise SystemExit(f"the data folder was written by a later version (schema {found}, this one knows {VERSION})")
+    if found > schema.version:
+        raise TooNew(f"a later version wrote it (schema {found}; this version knows {schema.version})")
     if found == 0:
-        for statement in SCHEMA.split(";"):
+        for statement in schema.sql.split(";"):
             db.execute(statement)
-        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA user_version = {schema.version}")

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from reader_cli.engine.crawl import Candidate, Frontier, normalise
+from reader_cli.engine.crawl import Candidate, Frontier
 from reader_cli.engine.encoding import encode
 from reader_cli.engine.pages import Outcome
 from reader_cli.engine.results import Ended
@@ -44,7 +44,7 @@ class CrawlPlan:
         return self._items[candidate] if candidate else None
 
     def ended(self, item: Item, outcome: Outcome) -> Ended:
-        identity = outcome.identity or _candidate(item).url
+        identity = outcome.identity or item.url
         fresh = self._frontier.done(_candidate(item), identity)
         links = self._frontier.add(outcome.links, item.depth + 1) if fresh else []
         found = [Item(self._next + offset, link.url, link.depth, outcome.private) for offset, link in enumerate(links)]
@@ -56,8 +56,7 @@ class CrawlPlan:
 
 
 def _candidate(item: Item) -> Candidate:
-    """An item's URL is as it was submitted; the frontier knows one spelling only."""
-    return Candidate(normalise(item.url), item.depth)
+    return Candidate(item.url, item.depth)
 
 
 def _identity(item: Item) -> str | None:

@@ -21,6 +21,7 @@ import uvicorn
 from reader_cli import __version__
 from reader_cli.engine import store
 from reader_cli.engine.app import Services, build_app
+from reader_cli.engine.cache import Cache
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.connections import Connection
 from reader_cli.engine.database import Database
@@ -29,6 +30,7 @@ from reader_cli.engine.home import Home
 from reader_cli.engine.jobs import Jobs
 from reader_cli.engine.pages import PageReader
 from reader_cli.engine.runner import Runner
+from reader_cli.engine.schema import SCHEMA
 from reader_cli.engine.scrapes import Scrapes
 from reader_cli.engine.store import now
 
@@ -115,11 +117,13 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
     """Everything that the handlers need, started; closed in the reverse order."""
-    database, changes, slots = Database(home.folder / "reader.db"), Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
+    database, cache = Database(home.folder / "reader.db", SCHEMA), Cache(home.folder / "cache.db")
+    changes, slots = Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
     async with contextlib.AsyncExitStack() as stack:
-        stack.callback(database.close)
-        await database.open()
-        reader = PageReader(workers=os.cpu_count() or 1, allow_private=settings.allow_private)
+        for opened in (database, cache):
+            stack.callback(opened.close)
+            await opened.open()
+        reader = PageReader(workers=os.cpu_count() or 1, allow_private=settings.allow_private, cache=cache)
         stack.push_async_callback(reader.close)
         await reader.start()
         runner = Runner(database, reader, changes, slots)

@@ -159,6 +159,15 @@ def test_a_scrape(engine: Engine, site: Site) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", metadata["scrapedAt"]) and metadata["duration"] >= 0
 
 
+def test_a_page_that_was_just_read_comes_from_the_cache(engine: Engine, site: Site) -> None:
+    before = engine.get("/v1/usage/credits").json()["data"]["used"]
+    bodies = [{"url": site.url + "/a"}, {"url": site.url + "/a"}, {"url": site.url + "/a", "cache": False}]
+    first, again, fresh = (engine.post("/v1/read", body).json()["data"] for body in bodies)
+    assert [page["metadata"]["cached"] for page in (first, again, fresh)] == [False, True, False]
+    assert again["markdown"] == first["markdown"] and site.hits["/a"] == 2
+    assert engine.get("/v1/usage/credits").json()["data"]["used"] - before == 2
+
+
 def test_scrapes_that_fail(engine: Engine, site: Site) -> None:
     site.slow["/slow"] = 5
     details = refused(engine.post("/v1/read", {"url": site.url + "/slow", "timeoutMs": 1000}), "scrape_timeout")
