@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib import import_module
 from inspect import getdoc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.completion import completion_init
+from typer.completion import completion_init  # type: ignore[attr-defined]
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -33,10 +33,16 @@ COMMANDS: dict[str, dict[str, str]] = {
         "serve": "Run the engine in the foreground.",
         "local": "Look at, stop or read the log of the background engine.",
     },
-    "More": {
-        "jobs": "List what was submitted from here.",
+    "Account": {
+        "login": "Store an API key.",
+        "logout": "Forget an API key.",
+        "config": "Show or change which server is used.",
         "credits": "Show the credits of the workspace.",
         "queue": "Show how many jobs of the workspace are active and waiting.",
+        "doctor": "Find out why it does not work.",
+    },
+    "More": {
+        "jobs": "List what was submitted from here.",
         "completion": "Write the completion script of a shell to stdout.",
     },
 }
@@ -108,7 +114,12 @@ def invoke(argv: Sequence[str], env: Env) -> int:
 
 
 def _root(
-    version: bool = typer.Option(False, "--version", help="Show the version and exit.", is_eager=True),
+    ctx: typer.Context,
+    proxy: Annotated[str | None, typer.Option(metavar="URL", help="Reach the server through this proxy.")] = None,
+    ca_bundle: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Trust these certificates instead of the system's.")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
 ) -> None:
     """Submit, watch and read web-reading jobs. On a fresh machine it works with its own engine."""
     if version:
@@ -116,6 +127,7 @@ def _root(
 
         typer.echo(f"reader {__version__}")
         raise typer.Exit(0)
+    ctx.obj.proxy, ctx.obj.ca_bundle = proxy, ca_bundle
 
 
 def _build_command(name: str) -> Any:

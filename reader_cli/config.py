@@ -6,18 +6,19 @@ One frozen `Settings` comes out; no command asks where it came from (cli: which 
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from reader_cli.env import Env, config_dir
+from reader_cli.env import Env
 from reader_cli.errors import ConfigError, UsageError
 from reader_cli.models import DEFAULT_BASE_URL
+from reader_cli.profiles import config_file, read_config, read_profile
 
 LOCAL = "local"
+ENVIRONMENT = "the environment"
 OFFICIAL_FILE = Path(".reader") / "config.json"
 
 
@@ -57,7 +58,7 @@ def find_server(env: Env, api_url: str | None = None, profile: str | None = None
     keyed = next((source for source in sources if source.key), None)
     if named is None and keyed is None:
         return None
-    base_url = _checked_url(named.url if named and named.url else DEFAULT_BASE_URL)
+    base_url = checked_url(named.url if named and named.url else DEFAULT_BASE_URL)
     key_source = _key_for(base_url, sources, explicit=named)
     if key_source is None or key_source.key is None:
         raise ConfigError(
@@ -68,19 +69,20 @@ def find_server(env: Env, api_url: str | None = None, profile: str | None = None
 
 
 def _sources(env: Env, api_url: str | None, profile: str | None) -> list[Source]:
-    wanted = profile or _variable(env, "READER_PROFILE")
-    stored = _profile(wanted)
-    environment = Source("the environment", _variable(env, "READER_API_URL"), _variable(env, "READER_API_KEY"))
-    flag = Source("--api-url", api_url, None)
-    # A profile that was asked for by name on the command line beats the environment.
+    asked = profile or _variable(env, "READER_PROFILE")
+    stored = _profile(asked or read_config().get("profile"))
+    url, key = _variable(env, "READER_API_URL"), _variable(env, "READER_API_KEY")
+    # A key alone is the hosted service's, never one for the server of a profile that nobody asked for.
+    environment = Source(ENVIRONMENT, url or (DEFAULT_BASE_URL if key and not asked else None), key)
+    # A profile that was asked for on the command line beats the environment.
     middle = [stored, environment] if profile else [environment, stored]
-    return [flag, *middle, _official(env)]
+    return [Source("--api-url", api_url, None), *middle, _official(env)]
 
 
 def _key_for(base_url: str, sources: list[Source], explicit: Source | None) -> Source | None:
     """The first key that may be sent to `base_url`: given in the environment, or stored for the same origin."""
     for source in sources:
-        belongs = source.name == "the environment" or source is explicit or _same_origin(source.url, base_url)
+        belongs = source.name == ENVIRONMENT or source is explicit or same_origin(source.url, base_url)
         if source.key and belongs:
             return source
     return None
@@ -96,24 +98,9 @@ def _variable(env: Env, name: str) -> str | None:
 
 
 def _profile(name: str | None) -> Source:
-    path = config_dir() / "config.toml"
-    stored = _read_toml(path)
-    wanted = name or stored.get("profile")
-    profiles = stored.get("profiles", {})
-    if wanted is None:
-        return Source(str(path), None, None)
-    if not isinstance(profiles, dict) or not isinstance(profiles.get(wanted), dict):
-        raise ConfigError(f"there is no profile {wanted!r} in {path}", hint=f"Add [profiles.{wanted}] to {path}.")
-    return _source(f"profile {wanted}", profiles[wanted], url="api_url", key="api_key")
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}", hint=f"Mend {path} or move it away.") from None
+    if name is None:
+        return Source(str(config_file()), None, None)
+    return _source(f"profile {name}", read_profile(name), url="api_url", key="api_key")
 
 
 def _official(env: Env) -> Source:
@@ -135,14 +122,14 @@ def _source(name: str, stored: Mapping[str, Any], url: str, key: str) -> Source:
     return Source(name, str(stored_url) if stored_url else None, str(stored_key) if stored_key else None)
 
 
-def _checked_url(url: str) -> str:
+def checked_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         raise UsageError(f"{url!r} is not a server's URL", hint=f"Use one like {DEFAULT_BASE_URL}")
     return url.rstrip("/").removesuffix("/v1")
 
 
-def _same_origin(one: str | None, other: str) -> bool:
+def same_origin(one: str | None, other: str) -> bool:
     return one is not None and _origin(one) == _origin(other)
 
 

@@ -23,9 +23,9 @@ def for_each(env: Env, job_ids: Iterable[str], act: Callable[[str], None]) -> in
     if not errors:
         return 0
     errors.sort(key=_badness)
-    for error in errors[1:]:
+    for other in errors[1:]:
         if not env.json_errors:
-            report(env, error)
+            report(env, other)
     raise errors[0]
 
 

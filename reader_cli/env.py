@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -16,7 +16,8 @@ class Env:
     """`stdout` takes bytes (data only), `stderr` takes text (talk only).
 
     `clock` is monotonic seconds, `now` unix seconds, `sleep` takes seconds. `quiet` silences the talk and
-    `json_errors` makes the error report one JSON object; a command sets both from its options.
+    `json_errors` makes the error report one JSON object; a command sets both from its options. `proxy` (a URL) and
+    `ca_bundle` (a file) come from the options before the command.
     """
 
     stdin: BinaryIO
@@ -31,7 +32,8 @@ class Env:
     sleep: Callable[[float], None] = time.sleep
     quiet: bool = False
     json_errors: bool = False
-    interrupted_hint: list[str] = field(default_factory=list)
+    proxy: str | None = None
+    ca_bundle: str | None = None
 
     def say(self, line: str) -> None:
         """Writes one line of talk to stderr, unless quiet. `line` must already be harmless (output.text.harmless)."""

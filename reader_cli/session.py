@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import typer
 
@@ -26,6 +26,17 @@ def open_env(ctx: typer.Context, *, quiet: bool = False, json: bool = False) -> 
     env.json_errors = json
     env.quiet = quiet or json
     return env
+
+
+class Connection(TypedDict):
+    proxy: str | None
+    ca_bundle: str | None
+
+
+def connection(env: Env) -> Connection:
+    """How a server is reached, for `Client`: the options before the command, then SSL_CERT_FILE. The environment's
+    proxies are httpx's own business."""
+    return {"proxy": env.proxy, "ca_bundle": env.ca_bundle or env.environ.get("SSL_CERT_FILE")}
 
 
 class Session:
@@ -56,6 +67,7 @@ class Session:
             sleep=self.env.sleep,
             revive=self._revive if self.settings.local else None,
             notify=lambda line: self.env.say(f"reader: {harmless(line)}"),
+            **connection(self.env),
         )
         self._opened.append(client)
         return client

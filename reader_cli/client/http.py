@@ -53,7 +53,7 @@ class Http:
             limits=CONNECTIONS,
             follow_redirects=False,
             verify=build_tls(base_url, ca_bundle),
-            proxy=proxy,
+            proxy=build_proxy(proxy),
             trust_env=not _is_loopback(base_url),
         )
 
@@ -152,6 +152,14 @@ _WHAT_HAPPENED: dict[type[Exception], str] = {
     httpx.InvalidURL: "the API URL is not valid",
     httpx.UnsupportedProtocol: "the API URL is neither http nor https",
 }
+
+
+def build_proxy(url: str | None) -> httpx.Proxy | None:
+    """Raises UsageError for what is no proxy's URL; the message leaves out the password that may stand in it."""
+    try:
+        return httpx.Proxy(url) if url else None
+    except (ValueError, httpx.InvalidURL):
+        raise UsageError("--proxy is no proxy's URL", hint="Use one like http://proxy.example:3128") from None
 
 
 def build_tls(base_url: str, ca_bundle: str | None) -> ssl.SSLContext:

@@ -20,7 +20,7 @@ def completion(ctx: typer.Context, shell: Annotated[str, typer.Argument(metavar=
 
 def build_script(shell: str) -> str:
     """The static script of `shell`; each TAB then runs `reader` with `_READER_COMPLETE` set."""
-    from typer.completion import completion_init, get_completion_script
+    from typer.completion import completion_init, get_completion_script  # type: ignore[attr-defined]
 
     completion_init()
     return get_completion_script(prog_name="reader", complete_var="_READER_COMPLETE", shell=shell) + "\n"
