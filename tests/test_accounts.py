@@ -95,7 +95,6 @@ def test_a_key_never_goes_into_a_command_line(home: dict[str, str]) -> None:
 
 
 def test_a_key_in_the_keyring_is_in_no_file(home: dict[str, str], server: FakeServer, tmp_path: Path) -> None:
-    pytest.importorskip("keyring")
     # A backend of one file, so that the test has a keyring without a desktop.
     (tmp_path / "one_file_keyring.py").write_text(RING)
     environ = {**home, "PYTHON_KEYRING_BACKEND": "one_file_keyring.Ring", "PYTHONPATH": str(tmp_path)}
