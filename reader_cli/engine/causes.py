@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import email.utils
 import errno
 import ssl
@@ -42,18 +41,20 @@ def cause_of(error: Exception, url: URL) -> PageFault:
     match error:
         case aiohttp.ClientConnectorDNSError():
             return _plain(f"DNS: no such host {url.host}")
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return _plain(f"the proxy did not connect to {where}")
+        case aiohttp.ClientSSLError() | ssl.SSLError():
+            return _plain(f"no secure connection to {where}: {_reason(error)}")
         case aiohttp.ClientConnectorError(os_error=Blocked()):
             return blocked(url)
         case aiohttp.ClientConnectorError(os_error=OSError(errno=errno.ECONNREFUSED)):
             return _plain(f"the connection was refused by {where}")
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return _plain(f"no secure connection to {where}: {_reason(error)}")
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return _plain(f"the proxy did not connect to {where}")
-        case aiohttp.ClientPayloadError() | asyncio.IncompleteReadError():
+        case aiohttp.ClientConnectorError():
+            return _plain(f"no connection to {where}: {_reason(error)}")
+        case aiohttp.ClientPayloadError():
             return Transient("the body was cut short or badly encoded")
         case aiohttp.ServerDisconnectedError() | ConnectionError() | aiohttp.ClientOSError():
-            return Transient(f"the connection to {where} was closed before the answer")
+            return _plain(f"the connection to {where} was closed before the answer")  # twice: aiohttp retries by itself
         case aiohttp.ClientResponseError():
             return _plain(f"{where} answered something that is not HTTP")
     if isinstance(error, ValueError):  # aiohttp's InvalidURL is one, too
@@ -67,7 +68,7 @@ def _plain(message: str) -> PageFault:
 
 def _reason(error: Exception) -> str:
     inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
-    return str(getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or inner)
+    return str(getattr(inner, "verify_message", None) or getattr(inner, "strerror", None) or inner) or "it was closed"
 
 
 def _retry_after(value: str | None) -> float | None:

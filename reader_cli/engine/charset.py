@@ -19,6 +19,11 @@ SUPERSETS = {
     "big5": "big5hkscs",
     "tis-620": "cp874",
 }
+# What browsers know (WHATWG: names); Python knows stranger codecs, some of which cannot replace what is broken.
+KNOWN = re.compile(
+    r"utf-8|utf-16(-[lb]e)?|iso8859-([2-8]|1[03-6])|koi8-[ru]|mac-(roman|cyrillic)|cp(866|874|125[0-8]|932|949)"
+    r"|gb18030|big5hkscs|euc_jp|iso2022_jp"
+)
 META = re.compile(rb"""<(?:meta[^>]+charset|\?xml[^>]+encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 META_WITHIN = 4096  # bytes; the standard says 1024, pages put it later
 GUESS_FROM = 32_768  # bytes; guessing is slow
@@ -36,13 +41,13 @@ def decode(body: bytes, declared: str | None) -> str:
 
 
 def _codec(label: str | None) -> str | None:
-    """The Python codec for a label, None for a label that nobody knows."""
+    """The Python codec for a label, None for one that browsers don't know."""
     try:
         name = codecs.lookup((label or "").strip("\"' ")).name
-        "".encode(name)  # LookupError for codecs that are not about text, such as "hex"
     except (LookupError, ValueError):
         return None
-    return SUPERSETS.get(name, name)
+    name = SUPERSETS.get(name, name)
+    return name if KNOWN.fullmatch(name) else None
 
 
 def _guess(body: bytes) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from engine_server import Engine
+from page_server import Loop, Reader, Web
 from site_server import Site
 
 
@@ -24,3 +25,25 @@ def data_dir(tmp_path: Path) -> Path:
 def site() -> Iterator[Site]:
     with Site() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[Loop]:
+    running = Loop()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def reader(loop: Loop) -> Iterator[Reader]:
+    """Reads pages as an engine on loopback does, with one worker, without an engine around it."""
+    running = Reader(loop)
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def web(loop: Loop) -> Iterator[Web]:
+    running = Web(loop)
+    yield running
+    running.close()
