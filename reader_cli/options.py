@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,10 +29,28 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on st
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No talk on stderr, only errors.")]
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end, as `reader watch` does.")]
+
+# How pages are read (contract: POST /v1/read); `body.ReadFlags` takes them.
+Formats = Annotated[
+    list[str] | None, typer.Option("--format", metavar="markdown|html|screenshot", help="What to return; repeatable.")
+]
+NoMainContent = Annotated[bool, typer.Option("--no-main-content", help="Keep navigation, header and footer.")]
+IncludeTag = Annotated[list[str] | None, typer.Option(metavar="CSS", help="Keep only these; repeatable.")]
+ExcludeTag = Annotated[list[str] | None, typer.Option(metavar="CSS", help="Take these out; repeatable.")]
+WaitFor = Annotated[str | None, typer.Option(metavar="CSS", help="Wait until the page shows this.")]
 PageTimeout = Annotated[
     float | None,
     typer.Option(parser=parse_duration, metavar="DURATION", help="Per page, 1s to 2m [default: 30s]."),
 ]
+ProxyMode = Annotated[str | None, typer.Option(metavar="standard|premium", help="Premium costs more.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Read afresh what the server has in its cache.")]
+ExtractSchema = Annotated[Path | None, typer.Option(metavar="FILE", help="JSON Schema of what to extract.")]
+ExtractPrompt = Annotated[str | None, typer.Option(metavar="TEXT", help="What to extract, in words.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any field of the body; JSON value.")]
+
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+
 Via = Annotated[str, typer.Option(metavar="auto|sse|poll", help="How to follow the job.")]
 Interval = Annotated[
     float | None,

@@ -32,8 +32,8 @@ def events(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """One event a line, `{"event": "job:progress", "jobId", …}`, with all that the server sent. A connection that is lost
-    is opened again, for as long as it takes; Ctrl-C ends it (exit 130). `reader watch` is for what ends with a job.
+    """One event a line, `{"event": "job:progress", "jobId", …}`, as the server sent it. A connection that is lost is
+    opened again, for as long as it takes; Ctrl-C ends it (exit 130). `reader watch` is for what ends with a job.
     """
     env = open_env(ctx, quiet=quiet, json=json)
     kinds = _parse_kinds(only)

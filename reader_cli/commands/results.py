@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,10 +16,8 @@ ONLY = ("ok", "failed")
 def results(
     ctx: typer.Context,
     jobs: options.Jobs,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    output: options.Output = None,
+    force: options.Force = False,
     only: Annotated[
         str | None, typer.Option(metavar="ok|failed", help="Only the pages read, or only the failed.")
     ] = None,

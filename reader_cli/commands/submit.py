@@ -35,30 +35,24 @@ def submit(
     crawl: Annotated[bool, typer.Option("--crawl", help="Follow the links of one URL, on its host.")] = False,
     max_depth: Annotated[int | None, typer.Option(metavar="N", help="Crawl this many links deep.")] = None,
     max_pages: Annotated[int | None, typer.Option(metavar="N", help="Crawl at most this many pages.")] = None,
-    format: Annotated[
-        list[str] | None, typer.Option(metavar="markdown|html|screenshot", help="What to return; repeatable.")
-    ] = None,
-    no_main_content: Annotated[
-        bool, typer.Option("--no-main-content", help="Keep navigation, header and footer.")
-    ] = False,
-    include_tag: Annotated[list[str] | None, typer.Option(metavar="CSS", help="Keep only these; repeatable.")] = None,
-    exclude_tag: Annotated[list[str] | None, typer.Option(metavar="CSS", help="Take these out; repeatable.")] = None,
-    wait_for: Annotated[str | None, typer.Option(metavar="CSS", help="Wait until the page shows this.")] = None,
+    format: options.Formats = None,
+    no_main_content: options.NoMainContent = False,
+    include_tag: options.IncludeTag = None,
+    exclude_tag: options.ExcludeTag = None,
+    wait_for: options.WaitFor = None,
     page_timeout: options.PageTimeout = None,
-    proxy_mode: Annotated[str | None, typer.Option(metavar="standard|premium", help="Premium costs more.")] = None,
+    proxy_mode: options.ProxyMode = None,
     concurrency: Annotated[int | None, typer.Option(metavar="N", help="Pages of the batch at once, 1 to 20.")] = None,
     max_concurrency: Annotated[int | None, typer.Option(metavar="N", help="The server's maxConcurrency.")] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read afresh what the server has in its cache.")] = False,
-    extract_schema: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON Schema of what to extract.")] = None,
-    extract_prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to extract, in words.")] = None,
+    no_cache: options.NoCache = False,
+    extract_schema: options.ExtractSchema = None,
+    extract_prompt: options.ExtractPrompt = None,
     webhook: Annotated[str | None, typer.Option(metavar="URL", help="Where the server reports to.")] = None,
     webhook_event: Annotated[list[str] | None, typer.Option(metavar="EVENT", help="Repeatable.")] = None,
     webhook_secret_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The webhook's secret; or READER_WEBHOOK_SECRET.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any field of the body; JSON value.")
-    ] = None,
+    set_: options.Set = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Call this submission NAME, for later use.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(metavar="K", help="Your own key, against doubling.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Send what is missing of an earlier run.")] = None,

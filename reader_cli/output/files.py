@@ -21,14 +21,19 @@ def open_output(env: Env, path: Path | None, *, force: bool) -> Iterator[BinaryI
     if path is None:
         yield env.stdout
         return
-    if path.exists() and not force:
-        raise UsageError(
-            f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}."
-        )
+    refuse_existing(path, force=force)
     part = path.with_name(path.name + ".part")
     with part.open("wb") as output:
         yield output
     part.replace(path)
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raises UsageError; for commands that would otherwise pay for what they can't write."""
+    if path.exists() and not force:
+        raise UsageError(
+            f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}."
+        )
 
 
 def build_writer(out: BinaryIO, only: str | None, *, flush: bool) -> Callable[[bytes], None]:
