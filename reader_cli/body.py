@@ -9,9 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from reader_cli.errors import ConfigError, UsageError
-from reader_cli.models import BATCH_CONCURRENCY, FORMATS, MAX_DEPTH, MAX_PAGES, PROXY_MODES, TIMEOUT_MS, WEBHOOK_EVENTS
-
-SECRET_LENGTH = (16, 256)
+from reader_cli.models import (
+    BATCH_CONCURRENCY,
+    FORMATS,
+    MAX_DEPTH,
+    MAX_PAGES,
+    PROXY_MODES,
+    TIMEOUT_MS,
+    WEBHOOK_EVENTS,
+    WEBHOOK_SECRET,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +106,8 @@ def read_secret(file: Path | None, environ: Mapping[str, str]) -> str | None:
             raise UsageError(f"the webhook secret cannot be read from {file}: {error}") from None
     elif secret == "":
         raise ConfigError("READER_WEBHOOK_SECRET is set but empty", hint="Set it to a secret, or unset it.")
-    if secret is not None and not SECRET_LENGTH[0] <= len(secret) <= SECRET_LENGTH[1]:
-        raise UsageError(f"a webhook secret has {SECRET_LENGTH[0]} to {SECRET_LENGTH[1]} characters")
+    if secret is not None and not WEBHOOK_SECRET[0] <= len(secret) <= WEBHOOK_SECRET[1]:
+        raise UsageError(f"a webhook secret has {WEBHOOK_SECRET[0]} to {WEBHOOK_SECRET[1]} characters")
     return secret
 
 

@@ -74,7 +74,19 @@ MAX_DEPTH = (1, 10, 2)
 MAX_PAGES = (1, 10_000, 20)
 BATCH_CONCURRENCY = (1, 20)
 
-WEBHOOK_EVENTS = ("job.started", "job.page", "job.completed", "job.failed", "credit.low")
+
+class WebhookEvent(StrEnum):
+    STARTED = "job.started"
+    PAGE = "job.page"
+    COMPLETED = "job.completed"
+    FAILED = "job.failed"
+    CREDIT_LOW = "credit.low"
+
+
+WEBHOOK_EVENTS: tuple[str, ...] = tuple(WebhookEvent)
+MAX_WEBHOOKS = 10  # of a workspace
+WEBHOOK_NAME = (1, 100)  # characters
+WEBHOOK_SECRET = (16, 256)  # characters
 
 
 class Page(TypedDict, total=False):
@@ -121,3 +133,26 @@ class Pagination(TypedDict, total=False):
     limit: int
     hasMore: bool
     next: str
+
+
+class DeliveryStats(TypedDict):
+    """`lastDeliveryStatus` is an HTTP status, None where nothing answered."""
+
+    totalAttempts: int
+    failedDeliveries: int
+    lastDeliveryAt: str | None
+    lastDeliveryStatus: int | None
+
+
+class Webhook(TypedDict):
+    """The secret is no part of it: it is shown once, beside it, in the answer that made it."""
+
+    id: str
+    url: str
+    name: str
+    events: list[str]
+    headers: dict[str, str]
+    active: bool
+    deliveryStats: DeliveryStats
+    createdAt: str
+    updatedAt: str

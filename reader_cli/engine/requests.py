@@ -22,12 +22,12 @@ from reader_cli.models import (
     PROXY_MODES,
     TIMEOUT_MS,
     WEBHOOK_EVENTS,
+    WEBHOOK_SECRET,
     Mode,
 )
 
 DEFAULT_CONCURRENCY = 8  # pages of one job at a time
 URL_LENGTH = 8192
-SECRET_LENGTH = (16, 256)
 
 
 def parse_body(raw: bytes) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _webhook(value: Any) -> WebhookOptions:
     options = WebhookOptions(
         fields.take("url", _url, ""),
         fields.take("events", checks.each(checks.one_of(WEBHOOK_EVENTS), 1), ()),
-        fields.take("secret", checks.sized(*SECRET_LENGTH), None),
+        fields.take("secret", checks.sized(*WEBHOOK_SECRET), None),
     )
     if fields.issues:
         raise Wrong(*((f".{path}", message) for path, message in fields.issues))
