@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from reader_cli.engine.options import ReadOptions
 from reader_cli.engine.pages import Outcome, PageCache, PageReader
+from reader_cli.engine.robots import Robots
 
 Answer = bytes | Callable[["Visitor"], Awaitable[None]]
 T = TypeVar("T")
@@ -121,6 +122,9 @@ class Reader:
 
     def read(self, url: str, *, trusted: bool = True, cookies: Any = None, **options: Any) -> Outcome:
         return self._loop.run(self.pages.read(url, ReadOptions(**options), trusted=trusted, cookies=cookies))
+
+    def robots(self, url: str) -> Robots:
+        return self._loop.run(self.pages.robots(url, trusted=True))
 
     def error(self, url: str, **options: Any) -> str:
         """The page's error, "" for a page that was read."""
