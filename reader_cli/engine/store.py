@@ -118,10 +118,8 @@ def active(db: sqlite3.Connection) -> list[JobRow]:
 
 
 def changed(db: sqlite3.Connection, after: int) -> list[JobRow]:
-    """Jobs that changed after revision `after`, in the order of their latest changes; 100 at most."""
-    return [
-        _job(row) for row in db.execute(f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev LIMIT 100", (after,))
-    ]
+    """Jobs that changed after revision `after`, in the order of their latest changes."""
+    return [_job(row) for row in db.execute(f"SELECT {COLUMNS} FROM jobs WHERE rev > ? ORDER BY rev", (after,))]
 
 
 def latest_rev(db: sqlite3.Connection) -> int:

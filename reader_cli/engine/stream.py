@@ -25,11 +25,11 @@ from reader_cli.models import PING_SECONDS, Status
 Frames = AsyncIterator[bytes]
 
 PING = b": ping\n\n"
-REST_SECONDS = 0.05  # between two looks of a workspace stream, so that busy jobs come as one event and not as many
+REST_SECONDS = 0.1  # between two looks of a stream, so that 200 open ones don't cost a look each at every page
 
 
 class EventStream(Response):
-    """Sends frames until they end or the reader leaves."""
+    """Sends frames until they end or the reader leaves. Each piece that `frames` yields is any number of them."""
 
     def __init__(self, frames: Frames) -> None:
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -50,8 +50,9 @@ class EventStream(Response):
             task.result()
 
     async def _pump(self, send: Send) -> None:
-        async for frame in self._frames:
-            await send({"type": "http.response.body", "body": frame, "more_body": True})
+        async for frames in self._frames:
+            if frames:
+                await send({"type": "http.response.body", "body": frames, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
@@ -59,29 +60,22 @@ async def job_events(database: Database, changes: Changes, job_id: str, last: in
     """The contract's per-job stream. An event's id is the number of the last outcome that was told before or with it;
     `last` is such a number, and None begins with what happens from now on."""
     with changes.bell(job_id) as bell:
-        told, rev = last, -1
-        while True:
-            bell.clear()
-            job, landed = await database.read(_news, job_id, told)
-            told = job.seq if told is None else min(told, job.seq)
-            if rev < 0:
-                yield _event("progress", told, _progress(job))
-                rev = job.rev
-            for outcome in landed:
-                told = outcome.seq
-                yield _page_event(outcome)
-            if told < job.seq:
-                continue
-            if job.rev != rev:
-                rev = job.rev
-                yield _event("progress", told, _progress(job))
-            if not job.active:
-                yield _event("done", told, _progress(job))
-                return
+        job, told = await database.read(_beginning, job_id, last)
+        yield _event("progress", told, _progress(job))
+        rev = job.rev
+        while job.active or told < job.seq:
+            if told == job.seq and not await _rings(bell):
+                yield PING
             if changes.closed:
                 return
-            if not await _rings(bell):
-                yield PING
+            bell.clear()
+            job, landed = await database.read(_news, job_id, told)
+            told = landed[-1].seq if landed else told
+            yield b"".join(map(_page_event, landed))
+            if told == job.seq and job.rev != rev:
+                rev = job.rev
+                yield _event("progress", told, _progress(job))
+        yield _event("done", told, _progress(job))
 
 
 async def workspace_events(database: Database, changes: Changes, last: int | None) -> Frames:
@@ -92,19 +86,26 @@ async def workspace_events(database: Database, changes: Changes, last: int | Non
             for job in jobs:
                 rev = max(rev, job.rev)
                 yield _job_event(job)
+            if not await _rings(bell):
+                yield PING
             if changes.closed:
                 return
-            if not jobs and not await _rings(bell):
-                yield PING
-            await asyncio.sleep(REST_SECONDS)
             bell.clear()
             jobs = await database.read(store.changed, rev)
 
 
-def _news(db: sqlite3.Connection, job_id: str, told: int | None) -> tuple[JobRow, list[Landed]]:
+def _beginning(db: sqlite3.Connection, job_id: str, last: int | None) -> tuple[JobRow, int]:
+    """The job, and the number of the outcome after which its stream begins."""
     job = store.find(db, job_id)
     assert job is not None
-    return job, [] if told is None else results.outcomes(db, job.key, told)
+    return job, job.seq if last is None else min(last, job.seq)
+
+
+def _news(db: sqlite3.Connection, job_id: str, told: int) -> tuple[JobRow, list[Landed]]:
+    """Both as of one moment: when all outcomes up to the job's `seq` are told, nothing is left out."""
+    job = store.find(db, job_id)
+    assert job is not None
+    return job, results.outcomes(db, job.key, told)
 
 
 def _since(db: sqlite3.Connection, last: int | None) -> tuple[list[JobRow], int]:
@@ -143,7 +144,8 @@ def _frame(name: str, number: int, data: bytes) -> bytes:
 
 
 async def _rings(bell: asyncio.Event) -> bool:
-    """False after a keep-alive's time of silence."""
+    """False after a keep-alive's time of silence. Rests first: what happens meanwhile is told together."""
+    await asyncio.sleep(REST_SECONDS)
     try:
         async with asyncio.timeout(PING_SECONDS):
             await bell.wait()
