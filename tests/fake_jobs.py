@@ -1,4 +1,4 @@
-"""Jobs of the fake server: what they hold, and the events that they emit. A test moves them by hand or lets them play."""
+"""Jobs of the fake server: what they hold, and the events that they emit. A test moves them, or lets them play."""
 
 from __future__ import annotations
 

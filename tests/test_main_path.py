@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -214,7 +213,7 @@ def test_nothing_is_left_in_the_environment_of_a_pipe(home: dict[str, str], site
     """The background engine holds none of its starter's descriptors: a pipe through the first command ends."""
     done = reader("submit", *site.urls(1), environ=home, timeout=30)
     assert done.code == 0
-    assert os.path.exists(engine_state(home))
+    assert engine_state(home).exists()
 
 
 def test_local_status_and_stop(home: dict[str, str]) -> None:

@@ -28,7 +28,7 @@ class Terminal:
         self.seen = b""
         self._main, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        with open(stdout or os.devnull, "wb") as file:
+        with (stdout or Path(os.devnull)).open("wb") as file:
             self.process = subprocess.Popen(
                 [READER, *argv],
                 stdin=side,
