@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from reader_cli.client.http import Http, Revive
 from reader_cli.client.retries import FIRST_SHARE, Retries, is_definite, is_transient
+from reader_cli.client.slices import read_page
 from reader_cli.client.wire import Answer, JobAnswer, SummaryShape, check, read_envelope, read_job, read_shape
 from reader_cli.errors import ApiError, MaybeAccepted, ReaderError, Unreachable
 from reader_cli.models import (
@@ -32,6 +33,8 @@ PATIENCE = 15.0  # seconds that a single request is tried for
 
 # Refusals that look at nothing but the request: had it been accepted before, it would not be refused now.
 _STATELESS = frozenset({ErrorCode.INVALID_REQUEST, ErrorCode.UNAUTHENTICATED, ErrorCode.URL_BLOCKED})
+
+_OF_THE_PAGE = frozenset({ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.SCRAPE_TIMEOUT})  # refusals of a scrape
 
 _CHANGES = 3  # attempts at a change whose answers keep getting lost
 
@@ -93,19 +96,24 @@ class Client:
                 raise
             raise _maybe_accepted(doubts[-1], error) from error
 
-    def scrape(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One page, read while we wait. A lost answer is asked for again with the same key, a refusal that may pass
-        with a fresh one."""
+    def scrape(self, body: Mapping[str, Any]) -> bytes:
+        """One page, read while we wait, as a JSON line. A lost answer is asked for again with the same key, a refusal
+        that may pass with a fresh one: for as long as any single request is tried, but once where the page is to blame.
+        """
         headers = {IDEMPOTENCY_HEADER: str(uuid.uuid4())}
+        refused_until = self.clock() + self.patience
+        blames: list[ApiError] = []
 
         def repeatable(error: ReaderError) -> bool:
-            if isinstance(error, ApiError):
-                headers[IDEMPOTENCY_HEADER] = str(uuid.uuid4())
-            return is_transient(error)
+            if not isinstance(error, ApiError):
+                return is_transient(error)
+            headers[IDEMPOTENCY_HEADER] = str(uuid.uuid4())
+            blames.extend([error] if error.code in _OF_THE_PAGE else [])
+            return is_transient(error) and self.clock() < refused_until and len(blames) < 2
 
         patience = int(body.get("timeoutMs", TIMEOUT_MS[2])) / 1000 + self.patience
         return self._send(
-            "POST", "/v1/read", _read_object, repeatable=repeatable, patience=patience, body=body, headers=headers
+            "POST", "/v1/read", read_page, repeatable=repeatable, patience=patience, body=body, headers=headers
         )
 
     def get_job(self, job_id: str, *, skip: int = 0, limit: int = 1, patience: float | None = None) -> JobAnswer:

@@ -62,6 +62,10 @@ def _slow(details: Details) -> str:
     return f"Give the page more time with --page-timeout{timeout}"
 
 
+def _upstream(details: Details) -> str:
+    return "The page's own server did not give it; look at the page, or try again later"
+
+
 def _server(details: Details) -> str:
     return "The service has a problem; try again in a while"
 
@@ -76,6 +80,6 @@ _HINTS: dict[str, Callable[[Details], str]] = {
     ErrorCode.RATE_LIMITED: _rate,
     ErrorCode.CONCURRENCY_LIMITED: _active,
     ErrorCode.INTERNAL_ERROR: _server,
-    ErrorCode.UPSTREAM_UNAVAILABLE: _server,
+    ErrorCode.UPSTREAM_UNAVAILABLE: _upstream,
     ErrorCode.SCRAPE_TIMEOUT: _slow,
 }

@@ -1,18 +1,21 @@
-"""One answer of GET /v1/jobs/{id}, with its pages left as the bytes that the server sent."""
+"""Answers that hold pages, with the pages left as the bytes that the server sent."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from reader_cli.client.wire import Answer, JobShape, PaginationShape, check, not_the_api, read_envelope
-from reader_cli.output.jsonl import split_results, to_line
+from reader_cli.errors import Unreachable
+from reader_cli.output.jsonl import mend, read_head, split_results, to_line
 
 
 class Slice(NamedTuple):
-    """`lines` are the pages as `jsonl.to_line` makes them, `entries` is how many the server says exist now, `size` the
-    bytes of the answer."""
+    """One answer of GET /v1/jobs/{id}. `lines` are the pages as `jsonl.to_line` makes them, `entries` is how many the
+    server says exist now, `size` the bytes of the answer."""
 
     job: JobShape
     lines: list[bytes]
@@ -31,6 +34,32 @@ class _Envelope(msgspec.Struct):
     pagination: PaginationShape
 
 
+class _PageEnvelope(msgspec.Struct):
+    success: bool
+    data: msgspec.Raw
+
+
+def read_page(answer: Answer) -> bytes:
+    """The page of a synchronous scrape as one JSON line. Raises ApiError for a refusal, Unreachable for a page that
+    failed and for what is not the API's answer."""
+    if answer.status != 200:
+        read_envelope(answer)
+    for body in (bytes(answer.body), mend(bytes(answer.body))):
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            line = to_line(bytes(msgspec.json.decode(body, type=_PageEnvelope).data))
+            return _checked_page(answer, line)
+    raise not_the_api(answer)
+
+
+def _checked_page(answer: Answer, line: bytes) -> bytes:
+    head = read_head(line)
+    if head.error is not None:
+        raise Unreachable(f"{head.url} could not be read: {head.error}", transient=False)
+    if not head.url:
+        raise not_the_api(answer)
+    return line
+
+
 def read_slice(answer: Answer) -> Slice:
     """Raises ApiError for a refusal and Unreachable for what is not the API's answer."""
     if answer.status != 200:
@@ -39,7 +68,7 @@ def read_slice(answer: Answer) -> Slice:
         envelope = msgspec.json.decode(answer.body, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_leniently(answer)
-    return _slice(answer, envelope, [to_line(bytes(raw)) for raw in envelope.data.results])
+    return _slice(answer, envelope, envelope.data.results)
 
 
 def _read_leniently(answer: Answer) -> Slice:
@@ -51,6 +80,6 @@ def _read_leniently(answer: Answer) -> Slice:
     return _slice(answer, check(answer, rest, _Envelope), lines)
 
 
-def _slice(answer: Answer, envelope: _Envelope, lines: list[bytes]) -> Slice:
+def _slice(answer: Answer, envelope: _Envelope, pages: Sequence[msgspec.Raw | bytes]) -> Slice:
     pagination = envelope.pagination
-    return Slice(envelope.data, lines, pagination.has_more, pagination.total, len(answer.body))
+    return Slice(envelope.data, pages, pagination.has_more, pagination.total, len(answer.body))

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 # C0 and C1 controls (ESC among them), bidi marks and overrides, zero-width marks that reorder, line and
 # paragraph separators, lone surrogates. Rich's own escape() and strip_control_codes() let most of these through.
 _LIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+# What has no business in a text document either, a terminal or not. Bidi marks have: Arabic and Hebrew need them.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINE_END = re.compile("\r\n?|\x85")
 _SPACE = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 MAX_LENGTH = 500
 
@@ -20,6 +23,19 @@ def harmless(text: object, limit: int = MAX_LENGTH) -> str:
     """
     line = _LIVE.sub("", _SPACE.sub(" ", str(text))).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def harmless_document(text: str, *, terminal: bool) -> str:
+    """A document of many lines, ended by a newline. Tabs and line ends stay, other control characters go, wherever it
+    is written to: a pipe ends in a terminal as often as not. On a terminal bidi controls and the like go, too.
+
+    >>> harmless_document("a\\x1b[31mred\\r\\nb", terminal=False)
+    'a[31mred\\nb\\n'
+    """
+    plain = _CONTROLS.sub("", _LINE_END.sub("\n", text))
+    if terminal:
+        plain = "\n".join(_LIVE.sub("", line.expandtabs(4)) for line in plain.split("\n"))
+    return plain if plain.endswith("\n") else plain + "\n"
 
 
 def count(number: int, noun: str) -> str:

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+import typer
+
+from reader_cli import options
+from reader_cli.body import ReadFlags, build_options
+from reader_cli.errors import UsageError
+from reader_cli.inputs.urls import clean_url
+from reader_cli.models import FORMATS, Format
+from reader_cli.output.document import build_document
+from reader_cli.output.files import open_output, refuse_existing
+from reader_cli.session import open_env, open_session
+
+
+def read(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Argument(metavar="URL", help="The page to read.")],
+    output: options.Output = None,
+    force: options.Force = False,
+    format: options.Formats = None,
+    no_main_content: options.NoMainContent = False,
+    include_tag: options.IncludeTag = None,
+    exclude_tag: options.ExcludeTag = None,
+    wait_for: options.WaitFor = None,
+    page_timeout: options.PageTimeout = None,
+    proxy_mode: options.ProxyMode = None,
+    no_cache: options.NoCache = False,
+    extract_schema: options.ExtractSchema = None,
+    extract_prompt: options.ExtractPrompt = None,
+    set_: options.Set = None,
+    json: options.Json = False,
+    api_url: options.ApiUrl = None,
+    profile: options.Profile = None,
+    quiet: options.Quiet = False,
+) -> int:
+    """Several formats, and what was extracted, come with --json: the page object as the server sent it. A screenshot
+    is a PNG, for a file or a pipe. In text, control characters are left out.
+    """
+    env = open_env(ctx, quiet=quiet, json=json)
+    flags = ReadFlags(
+        formats=tuple(format or ()),
+        main_content=not no_main_content,
+        include_tags=tuple(include_tag or ()),
+        exclude_tags=tuple(exclude_tag or ()),
+        wait_for=wait_for,
+        page_timeout=page_timeout,
+        proxy_mode=proxy_mode,
+        cache=not no_cache,
+        extract_schema=extract_schema,
+        extract_prompt=extract_prompt,
+        sets=tuple(set_ or ()),
+    )
+    body = {"url": _clean(url), **build_options(flags, env.environ)}
+    terminal = output is None and env.stdout_tty
+    chosen = None if json else _choose_format(flags, terminal)
+    if output is not None:
+        refuse_existing(output, force=force)
+    with open_session(env, api_url, profile) as session:
+        line = session.client.scrape(body)
+    data = line + b"\n" if chosen is None else _build(line, chosen, terminal)
+    with open_output(env, output, force=force) as out:
+        out.write(data)
+    return 0
+
+
+def _clean(url: str) -> str:
+    try:
+        return clean_url(url)[0]
+    except ValueError as error:
+        raise UsageError(f"{url!a} {error}") from None
+
+
+def _choose_format(flags: ReadFlags, terminal: bool) -> Format:
+    """The one format that is written. Raises UsageError for what only --json can show."""
+    if len(flags.formats) > 1 or flags.extract_schema or flags.extract_prompt:
+        raise UsageError("several formats, and what is extracted, need --json", hint="reader read URL --json")
+    chosen = flags.formats[0] if flags.formats else FORMATS[0]
+    if chosen == "screenshot" and terminal:
+        raise UsageError(
+            "a screenshot is no text for a terminal", hint="reader read URL --format screenshot -o FILE.png"
+        )
+    return cast(Format, chosen)
+
+
+def _build(line: bytes, chosen: Format, terminal: bool) -> bytes:
+    from reader_cli.client.wire import decode
+
+    return build_document(decode(line), chosen, terminal=terminal)
