@@ -126,8 +126,8 @@ class Checker:
     def _read(self, ledger: Ledger, skip: int, start: _Start) -> Iterator[bytes]:
         """The entries from `skip` on, of which the first may have been in the answer already."""
         if skip == start.skip:
-            yield from start.answer.lines
-            skip += len(start.answer.lines)
+            yield from start.answer.lines()
+            skip += len(start.answer.pages)
             if not start.answer.has_more:
                 return
         try:

@@ -111,7 +111,7 @@ class Ledger:
         self._entries = answer.entries
         self._retried = self._retried or self._holds_old_errors
         if self._history is None:
-            whole = job.completed <= len(answer.lines) and not self._retried
+            whole = job.completed <= len(answer.pages) and not self._retried
             self._history = 0 if self.every_page or whole else job.completed
         return self._show(_Counts(job.status, job.completed, job.total, job.failed), job.credits_used)
 

@@ -9,6 +9,8 @@ from functools import partial
 from threading import Thread
 from typing import TypeVar
 
+import msgspec
+
 from reader_cli.client.api import Client
 from reader_cli.client.slices import Slice, read_slice
 from reader_cli.models import MAX_LIMIT
@@ -29,7 +31,7 @@ def iter_pages(
     Ends where the server says that there are no more now. Each request is tried for `patience` seconds; if None, the
     first one as long as any single request and the others for PATIENCE. Raises ApiError and Unreachable."""
     for window in _Windows(client, job_id, skip, limit, patience):
-        yield from window.lines
+        yield from window.lines()
 
 
 class _Windows:
@@ -71,27 +73,27 @@ class _Windows:
     def _learn(self, window: Slice) -> None:
         self._known = window.entries
         self._patience = self._later
-        page = max(window.size // max(len(window.lines), 1), 1)
+        page = max(window.size // max(len(window.pages), 1), 1)
         self._size = min(max(AHEAD_BYTES // AHEAD // page, 1), MAX_LIMIT)
         self._ahead = min(max(AHEAD_BYTES // (self._size * page), 1), AHEAD)
 
     def _read(self, skip: int, limit: int) -> Slice:
         """A whole window: a server may answer with fewer pages than it was asked for (contract: hasMore)."""
-        lines: list[bytes] = []
+        pages: list[msgspec.Raw | bytes] = []
         size = 0
         while True:
             part = self._client.get_slice(
                 self._job_id,
                 read_slice,
-                skip=skip + len(lines),
-                limit=limit - len(lines),
+                skip=skip + len(pages),
+                limit=limit - len(pages),
                 patience=self._patience,
                 limited=LIMITED,
             )
-            lines += part.lines[: limit - len(lines)]
+            pages += part.pages[: limit - len(pages)]
             size += part.size
-            if not (part.has_more and part.lines) or len(lines) == limit:
-                return Slice(part.job, lines, part.has_more and bool(part.lines), part.entries, size)
+            if not (part.has_more and part.pages) or len(pages) == limit:
+                return Slice(part.job, pages, part.has_more and bool(part.pages), part.entries, size)
 
 
 def _in_background(work: Callable[[], _T]) -> Future[_T]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -14,14 +14,18 @@ from reader_cli.output.jsonl import mend, read_head, split_results, to_line
 
 
 class Slice(NamedTuple):
-    """One answer of GET /v1/jobs/{id}. `lines` are the pages as `jsonl.to_line` makes them, `entries` is how many the
-    server says exist now, `size` the bytes of the answer."""
+    """One answer of GET /v1/jobs/{id}. `pages` are slices of it, each made a line only when it is needed: a late copy is
+    small and short-lived. `entries` is how many the server says exist now, `size` the bytes of the answer."""
 
     job: JobShape
-    lines: list[bytes]
+    pages: Sequence[msgspec.Raw | bytes]
     has_more: bool
     entries: int
     size: int
+
+    def lines(self) -> Iterator[bytes]:
+        """The pages as `jsonl.to_line` makes them."""
+        return (to_line(bytes(page)) for page in self.pages)
 
 
 class _Results(JobShape, kw_only=True):
