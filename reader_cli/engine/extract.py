@@ -10,8 +10,8 @@ from __future__ import annotations
 import html
 import re
 
-from html_to_markdown import ConversionOptions, convert
-from selectolax.lexbor import LexborHTMLParser, LexborNode
+from html_to_markdown import ConversionOptions, PreprocessingOptions, convert
+from selectolax.lexbor import LexborHTMLParser, LexborNode, SelectolaxError
 
 from reader_cli.engine import content
 from reader_cli.engine.charset import decode
@@ -25,7 +25,12 @@ BLOCKS = "p, div, li, tr, br, table"
 SHORT = 200  # characters; an article with less was probably not found
 REFERENCE = 0.1  # of the text in tables and definition lists: from here on they are what the page is about
 
-MARKDOWN = ConversionOptions(extract_metadata=False, compact_tables=True, autolinks=False)
+MARKDOWN = ConversionOptions(
+    extract_metadata=False,
+    compact_tables=True,
+    autolinks=False,
+    preprocessing=PreprocessingOptions(enabled=False),  # what is left out has been decided here
+)
 
 QUOTE = re.compile(r"</?q\b[^>]*>", re.IGNORECASE)  # trafilatura makes a block of it
 # XHTML may close these in one tag; the HTML parser would take the rest of the page for their content.
@@ -60,12 +65,9 @@ def _formatted(task: Task, result: Extracted, markdown: str, markup: str) -> Ext
 
 def _chosen(task: Task, tree: LexborHTMLParser, text: str) -> LexborNode:
     """What the page is read for: the elements that were asked for, its main content, or all of it."""
-    try:
-        for selector in task.exclude:
-            content.drop(tree.css(selector))
-        wanted = [node for selector in task.include for node in tree.css(selector)]
-    except ValueError as error:
-        raise PageFault(ErrorCode.INVALID_REQUEST, f"not a CSS selector: {error}") from error
+    for selector in task.exclude:
+        content.drop(_matches(tree, selector))
+    wanted = [node for selector in task.include for node in _matches(tree, selector)]
     if task.include and not wanted:
         raise PageFault(ErrorCode.INVALID_REQUEST, f"no element matches {', '.join(task.include)}")
     if wanted:
@@ -73,6 +75,13 @@ def _chosen(task: Task, tree: LexborHTMLParser, text: str) -> LexborNode:
     if not task.main:
         return content.tidy(content.body(tree))
     return _main(tree, (tree.html or "") if task.exclude else text)
+
+
+def _matches(tree: LexborHTMLParser, selector: str) -> list[LexborNode]:
+    try:
+        return tree.css(selector)
+    except (SelectolaxError, ValueError) as error:
+        raise PageFault(ErrorCode.INVALID_REQUEST, f"not a CSS selector: {selector}") from error
 
 
 def _main(tree: LexborHTMLParser, text: str) -> LexborNode:
