@@ -127,6 +127,20 @@ class Job(JobSummary, total=False):
     completedAt: str | None
 
 
+class UsageEntry(TypedDict, total=False):
+    """One page that was read, of GET /v1/usage/history. `duration` is in milliseconds."""
+
+    id: str
+    url: str
+    duration: int
+    status: Literal["success", "error"]
+    cached: bool
+    proxyMode: str
+    credits: int
+    error: str | None
+    createdAt: str
+
+
 class Pagination(TypedDict, total=False):
     total: int
     skip: int

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from reader_cli.completing import complete_job
-from reader_cli.durations import parse_duration
+from reader_cli.durations import Since as SinceValue
+from reader_cli.durations import parse_duration, parse_since
 
 Jobs = Annotated[
     list[str],
@@ -29,6 +30,10 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on st
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No talk on stderr, only errors.")]
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end, as `reader watch` does.")]
+Since = Annotated[
+    SinceValue | None,
+    typer.Option(parser=parse_since, metavar="DURATION|DATE", help="Only from then on; 2h, 7d, 2026-04-30."),
+]
 
 # How pages are read (contract: POST /v1/read); `body.ReadFlags` takes them.
 Formats = Annotated[

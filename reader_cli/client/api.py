@@ -24,6 +24,7 @@ from reader_cli.models import (
     JobSummary,
     Pagination,
     Status,
+    UsageEntry,
 )
 
 if TYPE_CHECKING:
@@ -163,8 +164,13 @@ class Client:
     def queue(self) -> dict[str, Any]:
         return self._send("GET", "/v1/queue/status", _read_object)
 
-    def usage_history(self, skip: int = 0, limit: int = DEFAULT_LIMIT) -> tuple[list[dict[str, Any]], Pagination]:
-        return self._send("GET", "/v1/usage/history", _read_list, params={"skip": skip, "limit": limit})
+    def usage_history(
+        self, skip: int = 0, limit: int = DEFAULT_LIMIT, *, limited: float = 0.0
+    ) -> tuple[list[UsageEntry], Pagination]:
+        """Up to `limited` seconds of pauses that a 429 asks for don't count as patience."""
+        params = {"skip": skip, "limit": limit}
+        rows, pagination = self._send("GET", "/v1/usage/history", _read_list, limited=limited, params=params)
+        return cast("list[UsageEntry]", rows), pagination
 
     def _change(
         self, method: str, job_id: str, path: str, settled: Callable[[Job], dict[str, Any] | None]

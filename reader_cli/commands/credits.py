@@ -12,9 +12,10 @@ def credits(
     json: options.Json = False,
     api_url: options.ApiUrl = None,
     profile: options.Profile = None,
+    quiet: options.Quiet = False,
 ) -> int:
     """Balance, limit, what was used, the tier, and when it starts anew."""
-    env = open_env(ctx, json=json)
+    env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
         write_facts(env, session.client.credits(), json=json)
     return 0

@@ -7,7 +7,6 @@ import typer
 
 from reader_cli import options
 from reader_cli.cli import new_app
-from reader_cli.durations import parse_duration
 from reader_cli.each import for_each
 from reader_cli.env import Env
 from reader_cli.errors import NotFoundLocally, UsageError
@@ -30,10 +29,7 @@ def jobs(
         list[str] | None, typer.Option(metavar="STATUS", help="Only jobs in this state; repeatable.")
     ] = None,
     name: Annotated[str | None, typer.Option(metavar="RUN", help="Only jobs of this run.")] = None,
-    since: Annotated[
-        float | None,
-        typer.Option(parser=parse_duration, metavar="DURATION", help="Only what was submitted in the last 2h, 30m …"),
-    ] = None,
+    since: options.Since = None,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most this many, the newest.")] = 30,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Ask the server for the state of those not ended.")
@@ -52,7 +48,7 @@ def jobs(
             raise UsageError(f"--status {word!r} is none of {', '.join(Status)}")
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
-        earliest = env.now() - since if since else 0.0
+        earliest = since.unix(env.now()) if since else 0.0
 
         def read() -> list[Part]:
             return session.history.jobs(session.server, statuses=status or (), name=name, since=earliest, limit=limit)

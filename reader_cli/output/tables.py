@@ -1,12 +1,16 @@
-"""Rows for people: columns as wide as they need to be. On a terminal a line is cut, in a pipe it never is."""
+"""Rows for people, and for spreadsheets. On a terminal a line is cut, in a pipe it never is."""
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from reader_cli.env import Env
 from reader_cli.output.text import harmless
+
+LONGEST_CELL = 10_000  # characters of a cell of CSV
 
 
 def write_table(env: Env, titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -16,8 +20,39 @@ def write_table(env: Env, titles: Sequence[str], rows: Sequence[Sequence[object]
     cells = [list(titles), *([harmless(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        env.stdout.write((_cut(env, line) + "\n").encode())
+        _write_row(env, row, widths)
+
+
+class Columns:
+    """A table that is written while its rows come: the last column takes what the others leave."""
+
+    def __init__(self, env: Env, titles: Sequence[str], widths: Sequence[int]) -> None:
+        """`widths` are those of all columns but the last."""
+        self._env = env
+        self._widths = (*widths, 0)
+        self.write(titles)
+
+    def write(self, row: Sequence[object]) -> None:
+        _write_row(self._env, [harmless(cell) for cell in row], self._widths)
+        self._env.stdout.flush()
+
+
+def build_csv_line(cells: Iterable[object]) -> bytes:
+    """One line of CSV (RFC 4180, but for `\\n`), as harmless as a table's; None is empty, booleans are as in JSON."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([_csv_cell(cell) for cell in cells])
+    return line.getvalue().encode()
+
+
+def _csv_cell(cell: object) -> str:
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return "" if cell is None else harmless(cell, LONGEST_CELL)
+
+
+def _write_row(env: Env, cells: Sequence[str], widths: Sequence[int]) -> None:
+    line = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+    env.stdout.write((_cut(env, line) + "\n").encode())
 
 
 def _cut(env: Env, line: str) -> str:
