@@ -14,8 +14,8 @@ from reader_cli.output.jsonl import mend, read_head, split_results, to_line
 
 
 class Slice(NamedTuple):
-    """One answer of GET /v1/jobs/{id}. `pages` are slices of it, each made a line only when it is needed: a late copy is
-    small and short-lived. `entries` is how many the server says exist now, `size` the bytes of the answer."""
+    """One answer of GET /v1/jobs/{id}. `pages` are slices of it, each made a line only when it is needed: a late copy
+    is small and short-lived. `entries` is how many the server says exist now, `size` the bytes of the answer."""
 
     job: JobShape
     pages: Sequence[msgspec.Raw | bytes]
