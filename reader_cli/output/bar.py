@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -14,8 +13,8 @@ from rich.text import Text
 from reader_cli import events
 from reader_cli.env import Env
 from reader_cli.output.text import count, duration, harmless
+from reader_cli.rate import Rate
 
-RATE_SECONDS = 30.0  # the window over which pages/s is measured
 ALL_JOBS = ""  # the key of the bar that adds up several jobs
 NARROW = 100  # columns; below this the rarer figures are left out
 
@@ -90,28 +89,6 @@ class Bar:
         told = [event.job_id] if event.job_id else list(self._tasks)
         for key in {*told, ALL_JOBS} & self._tasks.keys():
             self._progress.update(self._tasks[key], via=event.message)
-
-
-class Rate:
-    """Pages a second over the last half minute."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._points: deque[tuple[float, int]] = deque()
-
-    def add(self, completed: int) -> None:
-        now = self._clock()
-        self._points.append((now, completed))
-        while len(self._points) > 2 and (now - self._points[0][0] > RATE_SECONDS or len(self._points) > 500):
-            self._points.popleft()
-
-    def per_second(self) -> float:
-        """0.0 until two different counts are known."""
-        if not self._points:
-            return 0.0
-        seconds = self._clock() - self._points[0][0]
-        pages = self._points[-1][1] - self._points[0][1]
-        return pages / seconds if seconds > 0 else 0.0
 
 
 class NameColumn(ProgressColumn):
