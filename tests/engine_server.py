@@ -23,17 +23,19 @@ STARTED_WITHIN = 30.0  # seconds; the machine may be busy with other tests
 class Engine:
     """`url` and `key` are those of the running process; `client` sends the key and fails on nothing by itself."""
 
-    def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, data_dir: Path, *arguments: str, environ: dict[str, str] | None, prelude: str) -> None:
         self.data_dir = data_dir
+        self._prelude = prelude
         self._arguments = arguments
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("READER_")}
         self._environ |= environ or {}
         self._launch()
 
     @classmethod
-    def start(cls, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None) -> Engine:
-        """Returns when the engine listens. `arguments` are further ones of `python -m reader_cli.engine`."""
-        return cls(data_dir, *arguments, environ=environ)
+    def start(cls, data_dir: Path, *arguments: str, environ: dict[str, str] | None = None, prelude: str = "") -> Engine:
+        """Returns when the engine listens. `arguments` are further ones of `python -m reader_cli.engine`; `prelude` is
+        Python that its process runs first, to shorten a constant that nobody can wait for."""
+        return cls(data_dir, *arguments, environ=environ, prelude=prelude)
 
     @property
     def url(self) -> str:
@@ -131,7 +133,9 @@ class Engine:
             raise
 
     def _launch(self) -> None:
-        command = [sys.executable, "-m", "reader_cli.engine", "--data-dir", str(self.data_dir), *self._arguments]
+        code = f"import sys; {self._prelude}\nfrom reader_cli.engine.__main__ import main; sys.exit(main())"
+        start = ["-c", code] if self._prelude else ["-m", "reader_cli.engine"]
+        command = [sys.executable, *start, "--data-dir", str(self.data_dir), *self._arguments]
         self.data_dir.parent.mkdir(parents=True, exist_ok=True)
         with (self.data_dir.parent / f"{self.data_dir.name}.stderr").open("ab") as log:
             self._process = subprocess.Popen(command, env=self._environ, stdin=subprocess.DEVNULL, stderr=log)

@@ -28,10 +28,6 @@ class Changes:
             if not self._bells[job_id]:
                 del self._bells[job_id]
 
-    @property
-    def listeners(self) -> int:
-        return sum(map(len, self._bells.values()))
-
     def ring(self, job_id: str) -> None:
         for bell in self._bells.get(job_id, set()) | self._bells.get(ANY_JOB, set()):
             bell.set()

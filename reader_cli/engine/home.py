@@ -6,8 +6,11 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any, TypedDict
+
+GOING_SECONDS = 10.0  # the longest that an engine takes to end
 
 
 class EngineState(TypedDict):
@@ -36,11 +39,7 @@ class Home:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self._lock = os.open(self.folder / "engine.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            raise Occupied(f"another engine is working in {self.folder}") from None
+        self._wait_for_lock()
         self._state.unlink(missing_ok=True)
 
     def key(self) -> str:
@@ -60,7 +59,17 @@ class Home:
         _write(self._state, state)
 
     def leave(self) -> None:
+        """First of all when the engine ends: nobody shall come any more."""
         self._state.unlink(missing_ok=True)
+
+    def _wait_for_lock(self) -> None:
+        """An engine without a state file is just coming or going; one that goes is waited for."""
+        deadline = time.monotonic() + GOING_SECONDS
+        while not _try_lock(self._lock):
+            if self._state.exists() or time.monotonic() > deadline:
+                os.close(self._lock)
+                raise Occupied(f"another engine is working in {self.folder}")
+            time.sleep(0.05)
 
     @property
     def _state(self) -> Path:
@@ -76,6 +85,14 @@ class Home:
         except (FileNotFoundError, ValueError):
             return {}
         return kept
+
+
+def _try_lock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _write(path: Path, value: Any) -> None:

@@ -30,7 +30,7 @@ def test_a_batch_survives_being_killed_again_and_again(data_dir: Path, site: Sit
     site.broken.add("/7")
     chance = random.Random(seed)
     with Engine.start(data_dir) as engine:
-        job_id = engine.submit({"urls": site.urls(100), "batchConcurrency": 8})
+        job_id = engine.submit({"urls": site.urls(100), "cache": False})
         known: list[str] = []
         for _ in range(3):
             kill_when(engine, job_id, chance.randrange(min(len(known), 89), 90))

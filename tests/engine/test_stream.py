@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +123,34 @@ def test_the_workspace_stream(engine: Engine, site: Site) -> None:
     }  # fmt: skip
     (again,) = itertools.islice(engine.events(None, last=str(int(told[-1][2]) - 1)), 1)
     assert again == told[-1]
+
+
+SHORT = "from reader_cli.engine import connections, stream; stream.PING_SECONDS = 0.2; connections.SLOW_SECONDS = 1"
+
+
+def test_a_quiet_stream_is_kept_alive(data_dir: Path, site: Site) -> None:
+    site.gate.clear()
+    with Engine.start(data_dir, prelude=SHORT) as engine:
+        job_id = engine.submit({"urls": site.urls(1)})
+        for path in (f"/v1/jobs/{job_id}/stream", "/v1/events"):
+            with engine.client.stream("GET", path) as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                lines = answer.iter_lines()
+                assert list(itertools.islice((x for x in lines if x.startswith(":")), 3)) == [": ping"] * 3
+
+
+def test_a_reader_that_takes_nothing_is_dropped(data_dir: Path, site: Site) -> None:
+    site.bodies |= {f"/{number}": ("text/plain", b"a line of text\n" * 30_000) for number in range(30)}
+    with Engine.start(data_dir, prelude=SHORT) as engine:
+        job_id = engine.submit({"urls": site.urls(30)})
+        engine.wait(job_id)
+        descriptors = Path(f"/proc/{engine.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        with socket.create_connection((engine.client.base_url.host, engine.client.base_url.port or 0)) as reader:
+            headers = ["host: x", f"x-api-key: {engine.key}", "last-event-id: 0", "", ""]
+            reader.sendall("\r\n".join([f"GET /v1/jobs/{job_id}/stream HTTP/1.1", *headers]).encode())
+            assert reader.recv(1) == b"H"
+            assert len(list(descriptors.iterdir())) > before
+            while len(list(descriptors.iterdir())) > before:
+                time.sleep(0.05)
+        assert len(engine.results(job_id)) == 30
