@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Address = IPv4Address | IPv6Address
@@ -42,12 +43,14 @@ def is_address(host: str) -> bool:
     return True
 
 
+@lru_cache(maxsize=4096)
 def is_private(text: str) -> bool:
     """Loopback or private, never link-local. Raises ValueError for what is no IP address."""
     address = _inner(ip_address(text))
     return address != METADATA and any(address in network for network in PRIVATE)
 
 
+@lru_cache(maxsize=4096)
 def is_public(text: str) -> bool:
     """Reachable on the internet for everyone. Raises ValueError for what is no IP address."""
     address = _inner(ip_address(text))

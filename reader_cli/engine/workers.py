@@ -18,6 +18,7 @@ from reader_cli.models import ErrorCode
 
 AT_ONCE = 1 << 18  # bytes written to a worker
 TASKS_EACH = 5000  # then a worker is replaced: parsers keep memory that they once took
+LARGE = 4 << 20  # bytes; a worker that had a task of this size is replaced at once
 
 
 class _Worker:
@@ -39,7 +40,7 @@ class _Worker:
     async def ask(self, task: bytes, seconds: float) -> Answer:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        self.tasks_left -= 1
+        self.tasks_left = 0 if len(task) > LARGE else self.tasks_left - 1
         try:
             stdin.write(TASK_HEAD.pack(seconds, len(task)))
             for start in range(0, len(task), AT_ONCE):  # a large write would be copied again for each part that fits
