@@ -25,6 +25,7 @@ from reader_cli.engine.requests import parse_body, parse_read, parse_window
 from reader_cli.engine.scrapes import Scrapes
 from reader_cli.engine.store import JobRow
 from reader_cli.engine.stream import EventStream, job_events, workspace_events
+from reader_cli.engine.webhooks.service import Webhooks
 from reader_cli.models import IDEMPOTENCY_HEADER, ErrorCode, Mode, Pagination, Status
 
 BODY_BYTES = 16 << 20  # 1,000 URLs of the greatest length, and some air
@@ -38,6 +39,7 @@ class Services:
     changes: Changes
     jobs: Jobs
     scrapes: Scrapes
+    webhooks: Webhooks
     max_concurrency: int
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -50,6 +52,8 @@ async def read(request: Request) -> Response:
         wanted = parse_read(parse_body(await _body(request)))
         if wanted.mode is Mode.SCRAPE:
             return _json(200, await services.scrapes.scrape(wanted, key))
+        if wanted.webhook:
+            await services.webhooks.check_target(wanted.webhook.url)
         return _json(201, await services.jobs.submit(wanted, key))
 
 
@@ -80,6 +84,27 @@ async def stream_job(request: Request) -> Response:
 async def stream_workspace(request: Request) -> Response:
     services = _services(request)
     return EventStream(workspace_events(services.database, services.changes, _last_event(request)))
+
+
+async def create_webhook(request: Request) -> Response:
+    body = parse_body(await _body(request))
+    return _json(201, success(await _services(request).webhooks.create(body)))
+
+
+async def list_webhooks(request: Request) -> Response:
+    skip, limit = parse_window(request.query_params)
+    webhooks, total = await _services(request).webhooks.page(skip, limit)
+    return _json(200, success(webhooks, pagination=_pagination(request, skip, limit, total)))
+
+
+async def update_webhook(request: Request) -> Response:
+    body = parse_body(await _body(request))
+    return _json(200, success(await _services(request).webhooks.update(request.path_params["id"], body)))
+
+
+async def delete_webhook(request: Request) -> Response:
+    await _services(request).webhooks.delete(request.path_params["id"])
+    return _json(200, success({"id": request.path_params["id"]}))
 
 
 async def get_credits(request: Request) -> Response:
@@ -185,6 +210,10 @@ ROUTES: list[BaseRoute] = [
     Route("/v1/jobs/{id}/retry", retry_job, methods=["POST"]),
     Route("/v1/jobs/{id}/stream", stream_job, methods=["GET"]),
     Route("/v1/events", stream_workspace, methods=["GET"]),
+    Route("/v1/webhooks", create_webhook, methods=["POST"]),
+    Route("/v1/webhooks", list_webhooks, methods=["GET"]),
+    Route("/v1/webhooks/{id}", update_webhook, methods=["PATCH"]),
+    Route("/v1/webhooks/{id}", delete_webhook, methods=["DELETE"]),
     Route("/v1/usage/credits", get_credits, methods=["GET"]),
     Route("/v1/usage/history", get_history, methods=["GET"]),
     Route("/v1/queue/status", get_queue, methods=["GET"]),

@@ -13,6 +13,7 @@ from reader_cli.engine.encoding import encode, success
 from reader_cli.engine.options import ReadRequest
 from reader_cli.engine.refusals import Refused
 from reader_cli.engine.store import JobRow
+from reader_cli.engine.webhooks import rows as webhooks
 from reader_cli.models import ErrorCode
 
 Start = Callable[[str, int], Awaitable[None]]
@@ -71,6 +72,8 @@ def _create(db: sqlite3.Connection, request: ReadRequest, key: str | None) -> tu
     """The job and the answer to its key in one transaction: no crash lets a repeated request start a second job."""
     job_id = "job_" + secrets.token_hex(8)
     job = store.create(db, job_id, request.mode, encode(request.options), request.urls)
+    if request.webhook:
+        webhooks.attach(db, job.key, request.webhook)
     body = success(job.summary())
     if key:
         answers.keep(db, key, CREATED, body)

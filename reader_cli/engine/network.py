@@ -53,6 +53,12 @@ class Network:
             raise blocked(url)
         return Route(self._proxied, proxy, private=False)
 
+    async def check(self, url: URL, *, may_be_private: bool) -> None:
+        """Raises PageFault for a host with an address that may not be connected to. One without any may get one."""
+        for address in await _resolve(url.host or ""):
+            if not is_public(address) and not (may_be_private and is_private(address)):
+                raise blocked(url)
+
 
 def blocked(url: URL) -> PageFault:
     return PageFault(ErrorCode.URL_BLOCKED, f"{url.host} is not a public address")

@@ -23,7 +23,7 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True)
 class WebhookOptions:
-    """A webhook of one job. `events` empty: all of them."""
+    """A webhook of one job. `events` empty: all that a job has."""
 
     url: str
     events: tuple[str, ...] = ()
@@ -38,7 +38,6 @@ class JobOptions:
     concurrency: int
     max_depth: int
     max_pages: int
-    webhook: WebhookOptions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +45,4 @@ class ReadRequest:
     mode: Mode
     urls: tuple[str, ...]
     options: JobOptions
+    webhook: WebhookOptions | None = None

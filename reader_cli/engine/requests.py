@@ -44,7 +44,7 @@ def parse_body(raw: bytes) -> dict[str, Any]:
 def parse_read(body: dict[str, Any]) -> ReadRequest:
     """POST /v1/read's body. Unknown keys are ignored. Raises Refused with every issue."""
     fields = Fields(body)
-    request = ReadRequest(_mode(fields), _urls(fields), _job_options(fields))
+    request = ReadRequest(_mode(fields), _urls(fields), _job_options(fields), fields.take("webhook", _webhook, None))
     if fields.issues:
         raise invalid(*fields.issues)
     return request
@@ -72,8 +72,8 @@ def _mode(fields: Fields) -> Mode:
 
 
 def _urls(fields: Fields) -> tuple[str, ...]:
-    single = fields.take("url", _url, None)
-    return (single,) if single else fields.take("urls", checks.each(_url, 1, MAX_URLS), ())
+    single = fields.take("url", check_url, None)
+    return (single,) if single else fields.take("urls", checks.each(check_url, 1, MAX_URLS), ())
 
 
 def _job_options(fields: Fields) -> JobOptions:
@@ -84,7 +84,6 @@ def _job_options(fields: Fields) -> JobOptions:
         concurrency=min(concurrency, fields.take("maxConcurrency", checks.whole(1, 2**31), concurrency)),
         max_depth=fields.take("maxDepth", checks.whole(*MAX_DEPTH[:2]), MAX_DEPTH[2]),
         max_pages=fields.take("maxPages", checks.whole(*MAX_PAGES[:2]), MAX_PAGES[2]),
-        webhook=fields.take("webhook", _webhook, None),
     )
 
 
@@ -109,7 +108,7 @@ def _webhook(value: Any) -> WebhookOptions:
     if not fields.has("url"):
         fields.issues.append(("url", "is required"))
     options = WebhookOptions(
-        fields.take("url", _url, ""),
+        fields.take("url", check_url, ""),
         fields.take("events", checks.each(checks.one_of(WEBHOOK_EVENTS), 1), ()),
         fields.take("secret", checks.sized(*WEBHOOK_SECRET), None),
     )
@@ -118,7 +117,7 @@ def _webhook(value: Any) -> WebhookOptions:
     return options
 
 
-def _url(value: Any) -> str:
+def check_url(value: Any) -> str:
     text = checks.text(value)
     if len(text) > URL_LENGTH:
         raise Wrong(("", f"is longer than {URL_LENGTH} characters"))

@@ -18,6 +18,7 @@ from reader_cli.engine.pages import PageReader
 from reader_cli.engine.plans import BatchPlan, CrawlPlan, Plan
 from reader_cli.engine.results import Ended
 from reader_cli.engine.store import Item, JobRow
+from reader_cli.engine.webhooks import outbox
 from reader_cli.models import Mode, Page, Status
 
 logger = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, job_id: str, number: int) -> None:
-        job = await self._database.write(store.begin, job_id, number)
+        job = await self._database.write(_begin, job_id, number)
         if job is None:
             return
         self._changes.ring(job_id)
@@ -80,7 +81,7 @@ class Runner:
         """Tries until it is written: a full disk must not leave a job that is active for ever."""
         while True:
             try:
-                await self._database.write(store.finish, job, status, error)
+                await self._database.write(_finish, job, status, error)
                 return self._changes.ring(job.id)
             except sqlite3.Error:
                 logger.exception("the end of job %s could not be written", job.id)
@@ -124,8 +125,22 @@ class Runner:
             self._changes.ring(job.id)
 
 
+def _begin(db: sqlite3.Connection, job_id: str, number: int) -> JobRow | None:
+    before = store.find(db, job_id)
+    job = store.begin(db, job_id, number)
+    if job and before and before.status is Status.QUEUED:  # and not a run that goes on after a crash
+        outbox.started(db, job)
+    return job
+
+
+def _finish(db: sqlite3.Connection, job: JobRow, status: Status, error: str | None) -> None:
+    if store.finish(db, job, status, error):
+        outbox.ended(db, job, status, error)
+
+
 def _land(db: sqlite3.Connection, job: JobRow, ended: Ended, page: Page) -> bool:
     landed = results.record(db, job, ended)
     if landed and ended.page is not None:
         usage.note(db, page)
+        outbox.page(db, job, page)
     return landed

@@ -33,6 +33,7 @@ from reader_cli.engine.runner import Runner
 from reader_cli.engine.schema import SCHEMA
 from reader_cli.engine.scrapes import Scrapes
 from reader_cli.engine.store import now
+from reader_cli.engine.webhooks.service import open_webhooks
 
 if TYPE_CHECKING:
     from reader_cli.engine.durable import Durable
@@ -80,7 +81,7 @@ async def _work(guard: Guard, services: Services, idle_timeout: float | None) ->
     while idle_timeout is None or time.monotonic() - max(busy, guard.quiet_since) < idle_timeout:
         await asyncio.sleep(min(1.0, (idle_timeout or 60) / 4))
         active = await services.database.read(store.active)
-        if guard.open or active:
+        if guard.open or active or await services.webhooks.owe():
             busy = time.monotonic()
 
 
@@ -130,8 +131,11 @@ async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
         runs = _Runs(home.folder / "runs.db", runner.run)
         stack.push_async_callback(runs.close)
         stack.push_async_callback(runner.close)
+        webhooks = await stack.enter_async_context(
+            open_webhooks(database, changes, allow_private=settings.allow_private)
+        )
         jobs = Jobs(database, changes, runs.start, runner.stop)
-        yield Services(database, changes, jobs, Scrapes(database, reader, slots), PAGES_AT_ONCE)
+        yield Services(database, changes, jobs, Scrapes(database, reader, slots), webhooks, PAGES_AT_ONCE)
 
 
 class _Runs:
