@@ -26,6 +26,7 @@ RECHECK = 0.25  # seconds until GET is asked again when it contradicts a stream'
 DEAF = 2  # GETs in a row that know more than the stream told: it is of no use
 RECONNECT = (0.2, 10.0)  # seconds before a stream is opened again: at first, and at most
 LASTING = 5.0  # seconds that a stream lives to count as a good one
+LOOK_UP = 0.25  # seconds after which the client's clock is looked at: it may run faster than the system's
 CROWD = 5  # jobs that are polled at the pace of one
 ENDS = frozenset({"done", "job:completed", "job:failed"})
 
@@ -136,7 +137,7 @@ class _Watch:
         due += [] if self._polling or self._stream else [self._connect_at]
         pause = min(due) - now
         if self._stream:
-            return self._stream.get(pause)
+            return self._stream.get(min(pause, LOOK_UP))
         if pause > 0:
             self._client.sleep(pause)
         return None

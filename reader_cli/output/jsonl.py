@@ -59,6 +59,14 @@ def is_failed(line: bytes) -> bool:
     return b'"error"' in line and read_head(line).error is not None
 
 
+def read_members(raw: bytes | msgspec.Raw) -> dict[str, bytes]:
+    """What an object holds, each value as its JSON; nothing for what is no object."""
+    try:
+        return {key: bytes(value) for key, value in msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).items()}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _read_odd_members(bytes(raw))
+
+
 def split_results(body: bytes) -> tuple[list[bytes], Any]:
     """The pages of `data.results` as lines, and the answer with `results` left empty: for answers that a strict parser
     refuses, at any depth of nesting. Raises ValueError where it is no JSON."""
@@ -92,6 +100,25 @@ def _depths(tokens: Iterator[str]) -> Iterator[tuple[int, str]]:
         elif token == ":" and keys:
             keys[-1] = last
         last = token
+
+
+def _read_odd_members(raw: bytes) -> dict[str, bytes]:
+    """For lone surrogates and any depth: by tokens, `key : value ,` inside of the outermost braces."""
+    members: dict[str, bytes] = {}
+    if raw.lstrip()[:1] != b"{":
+        return members
+    member: list[str] = []
+    depth = 0
+    for token in _tokens(_decode(raw)):
+        depth -= token in "}]"
+        if depth == 0 or (depth == 1 and token == ","):
+            if len(member) > 2:
+                members[json.loads(member[0])] = "".join(member[2:]).encode()
+            member = []
+        else:
+            member.append(token)
+        depth += token in "{["
+    return members
 
 
 def _tokens(text: str) -> Iterator[str]:
@@ -132,11 +159,21 @@ def _checked(page: str) -> bytes:
 
 
 def _read_odd_head(line: bytes) -> Head:
+    """For what strict parsers refuse and lenient ones find too deep. The last of repeated keys counts, as in JSON."""
+    found: dict[str, str] = {}
+    depth, key, last = 0, "", ""
+    for token in _tokens(_decode(line)):
+        if depth == 1 and last == ":":
+            found[key] = token
+        elif depth == 1 and token == ":":
+            key = last
+        depth += (token in "{[") - (token in "}]")
+        last = token
+    return Head(_string(found.get('"url"')) or "", _string(found.get('"error"')))
+
+
+def _string(token: str | None) -> str | None:
     try:
-        page = json.loads(line)
-    except (ValueError, RecursionError):
-        return Head()
-    if not isinstance(page, dict):
-        return Head()
-    url, error = page.get("url"), page.get("error")
-    return Head(url if isinstance(url, str) else "", error if isinstance(error, str) else None)
+        return str(json.loads(token)) if token and token[0] == '"' else None
+    except ValueError:
+        return None
