@@ -38,11 +38,15 @@ COMMANDS: dict[str, dict[str, str]] = {
         "logout": "Forget an API key.",
         "config": "Show or change which server is used.",
         "credits": "Show the credits of the workspace.",
+        "usage": "List what was read and what it cost.",
         "queue": "Show how many jobs of the workspace are active and waiting.",
         "doctor": "Find out why it does not work.",
     },
     "More": {
         "jobs": "List what was submitted from here.",
+        "read": "Read one page while you wait; its markdown to stdout.",
+        "top": "Show the jobs of the workspace live on one screen.",
+        "events": "Write what happens in the workspace as JSONL, as it happens.",
         "completion": "Write the completion script of a shell to stdout.",
     },
 }

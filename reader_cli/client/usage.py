@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 from reader_cli.client.api import Client
 from reader_cli.models import MAX_LIMIT, UsageEntry
+from reader_cli.output.text import unix
 
 LIMITED = 600.0  # seconds of waiting that 429s may ask for, over a long history
 OVERLAP = 10 * MAX_LIMIT  # entries by whose ids one is known that new ones have pushed to the next page
@@ -36,8 +36,5 @@ def _descends(entries: Sequence[UsageEntry]) -> bool:
 
 
 def _time(entry: UsageEntry, unknown: float) -> float:
-    try:
-        time = datetime.fromisoformat(entry["createdAt"])
-    except (KeyError, TypeError, ValueError):
-        return unknown
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    time = unix(entry.get("createdAt"))
+    return unknown if time is None else time

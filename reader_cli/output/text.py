@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 # C0 and C1 controls (ESC among them), bidi marks and overrides, zero-width marks that reorder, line and
 # paragraph separators, lone surrogates. Rich's own escape() and strip_control_codes() let most of these through.
@@ -38,6 +39,11 @@ def harmless_document(text: str, *, terminal: bool) -> str:
     return plain if plain.endswith("\n") else plain + "\n"
 
 
+def harmless_url(url: str) -> str:
+    """On one line, what is live in it percent-encoded: it stays the same URL."""
+    return _LIVE.sub(lambda char: quote(char[0], errors="replace"), url)
+
+
 def count(number: int, noun: str) -> str:
     """`1 page`, `1,200 pages`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
@@ -53,3 +59,12 @@ def duration(seconds: float) -> str:
 def moment(unix: float) -> str:
     """`2026-04-04T12:00:00Z`, as the API writes times."""
     return datetime.fromtimestamp(unix, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unix(moment: object) -> float | None:
+    """Unix seconds of a time as the API writes it; None for anything else."""
+    try:
+        time = datetime.fromisoformat(moment)  # type: ignore[arg-type]
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,180 @@
+"""The screen and the keys of a terminal, taken over and given back whatever happens (termios, job control)."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import signal
+import termios
+import tty
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from queue import Empty, SimpleQueue
+from threading import Lock
+from types import FrameType, TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from reader_cli.env import Env
+from reader_cli.top.keys import decode
+
+ESCAPE_SECONDS = 0.03  # after ESC the rest of a key's sequence comes within this time, or it was the key itself
+FRAME_SECONDS = 0.08  # between two pictures at least
+_Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+PASTES_MARKED = ("\x1b[?2004h", "\x1b[?2004l")  # on, off
+
+
+class Inbox:
+    """What other threads want done in this one. `post` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._posted: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._lock = Lock()
+        self._closed = False
+        self.bell, self.wakeup = os.pipe()
+        for end in (self.bell, self.wakeup):
+            os.set_blocking(end, False)
+
+    def post(self, do: Callable[[], object]) -> None:
+        self._posted.put(do)
+        with self._lock, suppress(BlockingIOError):  # full: it rings already
+            if not self._closed:
+                os.write(self.wakeup, b"\0")
+
+    def run(self) -> None:
+        """Does what was posted. What it raises comes out here."""
+        with suppress(Empty):
+            while True:
+                self._posted.get_nowait()()
+
+    def close(self) -> None:
+        """Threads that still post are not heard: the descriptors may belong to another file then."""
+        with self._lock:
+            self._closed = True
+            os.close(self.bell)
+            os.close(self.wakeup)
+
+
+class Terminal:
+    """The alternate screen, and keys without Enter. Ctrl-C, Ctrl-Z and SIGTERM mean what they mean everywhere."""
+
+    def __init__(self, env: Env, inbox: Inbox) -> None:
+        self._env = env
+        self._inbox = inbox
+        self._keys = env.stdin.fileno()
+        self._text = io.TextIOWrapper(env.stdout, encoding="utf-8", errors="replace", write_through=True)
+        self.console = Console(file=self._text, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._signals = ExitStack()
+        self._screen = ExitStack()
+        self._drawn_at = float("-inf")
+
+    def __enter__(self) -> Self:
+        try:
+            self._signals.enter_context(_signals_ring(self._inbox.wakeup))
+            self._take_over()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def draw(self, picture: RenderableType) -> None:
+        self._live.update(picture, refresh=True)
+        self._drawn_at = self._env.clock()
+
+    def wait(self, seconds: float) -> list[str] | None:
+        """The keys that were pressed, as soon as there are any or the inbox rings, after `seconds` at the latest. None
+        when the terminal is gone."""
+        drawn = self._drawn_at + FRAME_SECONDS - self._env.clock()
+        ready = self._select([self._keys], drawn) if drawn > 0 else []
+        ready = ready or self._select([self._keys, self._inbox.bell], seconds)
+        if self._inbox.bell in ready:
+            self._obey(os.read(self._inbox.bell, 4096))
+        return self._read_keys() if self._keys in ready else []
+
+    def _read_keys(self) -> list[str] | None:
+        data = b""
+        while not data or self._select([self._keys], ESCAPE_SECONDS if b"\x1b" in data else 0.0):
+            try:
+                piece = os.read(self._keys, 4096)
+            except OSError:
+                piece = b""
+            if not piece:
+                return None
+            data += piece
+        return list(decode(data))
+
+    def _obey(self, signals: bytes) -> None:
+        """Signals by number, as `set_wakeup_fd` writes them; the zeros between them are the inbox's own."""
+        if signal.SIGTSTP in signals:
+            self._give_back()
+            with _handling(signal.SIGTSTP, signal.SIG_DFL):
+                os.kill(os.getpid(), signal.SIGTSTP)  # returns when it is continued
+            self._take_over()
+        elif signal.SIGCONT in signals:  # a stop that nobody asked us about
+            self._give_back()
+            self._take_over()
+
+    def _take_over(self) -> None:
+        self._screen.enter_context(_cbreak(self._keys))
+        self._live = self._screen.enter_context(
+            Live(console=self.console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+        )
+        self._text.write(PASTES_MARKED[0])
+        self._screen.callback(self._text.write, PASTES_MARKED[1])
+
+    def _give_back(self) -> None:
+        with suppress(OSError):  # a terminal that is gone needs nothing back
+            self._screen.close()
+
+    def _leave(self) -> None:
+        self._give_back()
+        self._signals.close()
+        with suppress(OSError):
+            self._text.detach()
+
+    @staticmethod
+    def _select(files: list[int], seconds: float) -> list[int]:
+        return select.select(files, [], [], max(seconds, 0.0))[0]
+
+
+@contextmanager
+def _cbreak(file: int) -> Iterator[None]:
+    before = termios.tcgetattr(file)
+    try:
+        tty.setcbreak(file)
+        yield
+    finally:
+        termios.tcsetattr(file, termios.TCSADRAIN, before)
+
+
+@contextmanager
+def _signals_ring(wakeup: int) -> Iterator[None]:
+    """Resizing, Ctrl-Z and its end wake who waits, instead of interrupting a picture half drawn."""
+    with ExitStack() as stack:
+        for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT):
+            stack.enter_context(_handling(number, _ring))
+        stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False))
+        yield
+
+
+@contextmanager
+def _handling(
+    number: signal.Signals, handler: Callable[[int, FrameType | None], None] | signal.Handlers
+) -> Iterator[None]:
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def _ring(_number: int, _frame: FrameType | None) -> None:
+    """The number is written to the wakeup descriptor; that a handler is set is all that it needs."""
