@@ -9,7 +9,7 @@ from functools import partial
 
 import aiohttp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from page_server import Loop, Reader, Visitor, Web, answer
 
@@ -208,6 +208,7 @@ def test_character_sets(reader: Reader, web: Web, header: str, body: bytes, text
     assert text in reader.read(web.url).page["markdown"]
 
 
+@settings(deadline=None)  # the first guess loads tables
 @given(st.binary(), st.none() | st.sampled_from(["utf-8", "hex", "utf-7", "idna", "punycode", "gbk"]) | st.text())
 def test_any_bytes_become_text(body: bytes, label: str | None) -> None:
     decode(body, label).encode()  # no lone surrogates either
