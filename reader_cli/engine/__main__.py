@@ -46,7 +46,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     from reader_cli.engine.database import TooNew
-    from reader_cli.engine.server import Settings, serve
+    from reader_cli.engine.server import CannotListen, Settings, serve
 
     def ready(url: str) -> None:
         logger.info("listening on %s", url)
@@ -59,8 +59,11 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
         asyncio.run(serve(home, settings, ready))
     except TooNew as error:
         return _fail(ExitCode.BUG, f"{home.folder} cannot be used: {error}")
-    except OSError as error:
-        return _fail(ExitCode.BUG, f"cannot listen on {options.host} port {options.port}: {error}")
+    except CannotListen as error:
+        return _fail(ExitCode.BUG, str(error))
+    except Exception:
+        logger.exception("the engine broke")
+        return ExitCode.BUG
     return ExitCode.OK
 
 

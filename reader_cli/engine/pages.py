@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from reader_cli.engine.robots import Robots, robots_of
 from reader_cli.engine.tasks import Extracted, Task
 from reader_cli.engine.workers import WorkerPool
 from reader_cli.models import ErrorCode, Page
+
+logger = logging.getLogger(__name__)
 
 PREMIUM = ("premium", "stealth")  # proxy modes of 3 credits a page; the others cost 1
 LEAST_SECONDS = 1.0  # for extraction, however long fetching took
@@ -82,6 +85,10 @@ class PageReader:
         try:
             outcome = await self._read(url, options, trusted, cookies, started)
         except PageFault as fault:
+            return _failed(url, fault, options, started)
+        except Exception:  # a bug that one strange page brings to light must not end its whole job
+            logger.exception("reading %s broke", url)
+            fault = PageFault(ErrorCode.INTERNAL_ERROR, "the engine failed at this page; its log says why")
             return _failed(url, fault, options, started)
         if options.cache and self._cache:
             await self._cache.put(key, msgspec.msgpack.encode(outcome))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from dataclasses import dataclass, field
 
 import aiohttp
 import msgspec
@@ -26,6 +27,16 @@ logger = logging.getLogger(__name__)
 DISK_PAUSE = 2.0  # seconds between two tries to write a job's end
 
 
+@dataclass
+class _Work:
+    """What the pages of one run share. Cookies are set and sent within a job only."""
+
+    job: JobRow
+    options: JobOptions
+    plan: Plan
+    cookies: aiohttp.CookieJar = field(default_factory=lambda: aiohttp.CookieJar(unsafe=True))
+
+
 class Runner:
     """`slots` bounds the pages that are read at a time, over all jobs; jobs take turns at them."""
 
@@ -36,10 +47,6 @@ class Runner:
         self._slots = slots
         self._runs: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._closing = False
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._runs)
 
     async def run(self, job_id: str, number: int) -> None:
         """Returns when this run is over. Is cancelled, and so comes back at the next start, when the engine stops."""
@@ -88,26 +95,22 @@ class Runner:
                 await asyncio.sleep(DISK_PAUSE)
 
     async def _read_all(self, job: JobRow) -> None:
-        options = msgspec.json.decode(job.request, type=JobOptions)
-        plan = await self._plan(job, options)
-        cookies = aiohttp.CookieJar()
+        work = await self._prepare(job)
         reading: set[asyncio.Task[None]] = set()
         try:
-            while True:
-                while len(reading) < options.concurrency and (item := plan.take()):
-                    await self._slots.acquire()
-                    task = asyncio.create_task(self._read(job, item, plan, options, cookies))
-                    task.add_done_callback(lambda _: self._slots.release())
-                    reading.add(task)
-                if not reading:
-                    return
-                ended, reading = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            while await self._fill(reading, work):
+                ended, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+                reading -= ended
                 for task in ended:
                     task.result()
         finally:
             for task in reading:
                 task.cancel()
             await asyncio.gather(*reading, return_exceptions=True)
+
+    async def _prepare(self, job: JobRow) -> _Work:
+        options = msgspec.json.decode(job.request, type=JobOptions)
+        return _Work(job, options, await self._plan(job, options))
 
     async def _plan(self, job: JobRow, options: JobOptions) -> Plan:
         items = await self._database.read(store.items, job.key)
@@ -119,10 +122,20 @@ class Runner:
         )
         return CrawlPlan(frontier, items)
 
-    async def _read(self, job: JobRow, item: Item, plan: Plan, options: JobOptions, cookies: aiohttp.CookieJar) -> None:
-        outcome = await self._reader.read(item.url, options.read, trusted=item.trusted, cookies=cookies)
-        if await self._database.write(_land, job, plan.ended(item, outcome), outcome.page):
-            self._changes.ring(job.id)
+    async def _fill(self, reading: set[asyncio.Task[None]], work: _Work) -> bool:
+        """Starts pages until the job has its share of them; False when none is under way."""
+        while len(reading) < work.options.concurrency and (item := work.plan.take()):
+            await self._slots.acquire()
+            task = asyncio.create_task(self._read(work, item))
+            task.add_done_callback(lambda _: self._slots.release())
+            reading.add(task)
+        return bool(reading)
+
+    async def _read(self, work: _Work, item: Item) -> None:
+        outcome = await self._reader.read(item.url, work.options.read, trusted=item.trusted, cookies=work.cookies)
+        ended = work.plan.ended(item, outcome)
+        if await self._database.write(_land, work.job, ended, outcome.page):
+            self._changes.ring(work.job.id)
 
 
 def _begin(db: sqlite3.Connection, job_id: str, number: int) -> JobRow | None:

@@ -55,31 +55,42 @@ class Settings:
     idle_timeout: float | None
 
 
+class CannotListen(Exception):
+    """Says on what, and why."""
+
+
 async def serve(home: Home, settings: Settings, ready: Callable[[str], None]) -> None:
-    """Runs the engine until a signal or the idle timeout. `ready` is called with its URL once it listens."""
+    """Runs the engine until a signal or the idle timeout. `ready` is called with its URL once it listens.
+
+    Raises CannotListen, and TooNew for a folder that a later version wrote to.
+    """
     listener = _listen(settings.host, settings.port, home.last_port())
     async with _services(home, settings) as services:
         guard = Guard(build_app(services), settings.key)
         server = _Server(guard)
-        stop = partial(_stop, server, services.changes)
+        stop = partial(_stop, home, server, services.changes)
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop)
-        with _announced(home, settings, listener) as url:
-            ready(url)
-            serving = asyncio.create_task(server.serve([listener]))
-            working = asyncio.create_task(_work(guard, services, settings.idle_timeout))
-            await asyncio.wait({serving, working}, return_when=asyncio.FIRST_COMPLETED)
-            stop()
-            await serving
+        ready(_announce(home, settings, listener))
+        serving = asyncio.create_task(server.serve([listener]))
+        working = asyncio.create_task(_work(guard, services, settings.idle_timeout))
+        await asyncio.wait({serving, working}, return_when=asyncio.FIRST_COMPLETED)
+        stop()
+        await serving
         await _cancelled(working)
 
 
 async def _work(guard: Guard, services: Services, idle_timeout: float | None) -> None:
     """Takes up what an earlier life left, then watches for idleness. Ends with it, or never."""
     await services.jobs.recover()
+    await (asyncio.Event().wait() if idle_timeout is None else _idle(guard, services, idle_timeout))
+
+
+async def _idle(guard: Guard, services: Services, seconds: float) -> None:
+    """Returns after so long without active jobs, requests and open streams."""
     busy = time.monotonic()
-    while idle_timeout is None or time.monotonic() - max(busy, guard.quiet_since) < idle_timeout:
-        await asyncio.sleep(min(1.0, (idle_timeout or 60) / 4))
+    while time.monotonic() - max(busy, guard.quiet_since) < seconds:
+        await asyncio.sleep(min(1.0, seconds / 4))
         active = await services.database.read(store.active)
         if guard.open or active or await services.webhooks.owe():
             busy = time.monotonic()
@@ -159,9 +170,8 @@ class _Runs:
         return durable
 
 
-@contextlib.contextmanager
-def _announced(home: Home, settings: Settings, listener: socket.socket) -> Iterator[str]:
-    """The state file is there while the engine can be reached: connections wait in the backlog from here on."""
+def _announce(home: Home, settings: Settings, listener: socket.socket) -> str:
+    """Tells where the engine is, and returns its URL: connections wait in the backlog from here on."""
     port = listener.getsockname()[1]
     url = f"http://{f'[{settings.host}]' if ':' in settings.host else settings.host}:{port}"
     home.announce(
@@ -175,28 +185,26 @@ def _announced(home: Home, settings: Settings, listener: socket.socket) -> Itera
         },
         port,
     )
-    try:
-        yield url
-    finally:
-        home.leave()
+    return url
 
 
 def _listen(host: str, port: int, last_port: int) -> socket.socket:
-    """Raises OSError for a port that was asked for and is taken; the last one is only preferred."""
+    """Raises CannotListen for a port that was asked for and is taken; the last one is only preferred."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port or last_port), family=family, backlog=512)
-    except OSError:
+    except OSError as error:
         if port or not last_port:
-            raise
-        listener = socket.create_server((host, 0), family=family, backlog=512)
+            raise CannotListen(f"cannot listen on {host} port {port}: {error}") from error
+        return _listen(host, 0, 0)
     # Connections inherit it. asyncio sets it only on sockets whose protocol is named, which create_server does not do:
     # an answer in two parts would wait 40 ms for the other side's delayed acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _stop(server: uvicorn.Server, changes: Changes) -> None:
+def _stop(home: Home, server: uvicorn.Server, changes: Changes) -> None:
+    home.leave()
     server.should_exit = True
     changes.close()
     resort = threading.Timer(LAST_RESORT_SECONDS, os._exit, (1,))

@@ -24,11 +24,10 @@ def kill_when(engine: Engine, job_id: str, completed: int) -> str:
     return last
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_batch_survives_being_killed_again_and_again(data_dir: Path, site: Site, seed: int) -> None:
+def test_a_batch_survives_being_killed_again_and_again(data_dir: Path, site: Site) -> None:
     site.delay = 0.01
     site.broken.add("/7")
-    chance = random.Random(seed)
+    chance = random.Random()
     with Engine.start(data_dir) as engine:
         job_id = engine.submit({"urls": site.urls(100), "cache": False})
         known: list[str] = []
@@ -51,7 +50,7 @@ def test_a_crawl_resumes_in_the_middle(data_dir: Path, site: Site) -> None:
     site.links = {"/": paths[:20]} | {path: [f"/{int(path[1:]) + 20}"] for path in paths[:20]}
     with Engine.start(data_dir) as engine:
         job_id = engine.submit({"url": site.url + "/", "maxDepth": 2, "maxPages": 35})
-        for completed in (1, 15, 28):
+        for completed in (1, 25):
             kill_when(engine, job_id, completed)
             engine.restart()
         job = engine.wait(job_id)
