@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from reader_cli.env import Env
 from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
-from reader_cli.events import Done, Event, PageFailed
+from reader_cli.events import Event, PageFailed
 from reader_cli.models import ErrorCode, Job
 from reader_cli.output.data import without_results, write_object
 from reader_cli.output.progress import MODES, JsonEvents, Renderer, build_renderer
@@ -78,8 +78,11 @@ def follow(session: Session, target: Target, options: FollowOptions, *, json: bo
     return show_events(session, target, options, events, write)
 
 
-def follow_results(session: Session, target: Target, options: FollowOptions, write: Callable[[bytes], object]) -> Tally:
-    """Like `follow`, and hands each page to `write` as one JSON line without its newline, once, as it finishes."""
+def follow_results(
+    session: Session, target: Target, options: FollowOptions, write: Callable[[str, bytes], object]
+) -> Tally:
+    """Like `follow`, and hands each page to `write`, once, as it finishes: its job's id, and one JSON line without its
+    newline."""
     from reader_cli.client.pages import follow_pages
     from reader_cli.output.jsonl import read_head
 
@@ -89,7 +92,7 @@ def follow_results(session: Session, target: Target, options: FollowOptions, wri
                 if not isinstance(item, bytes):
                     yield item
                     continue
-                write(item)
+                write(job_id, item)
                 head = read_head(item)
                 if head.error is not None:
                     yield PageFailed(job_id, head.url, head.error)
@@ -128,8 +131,7 @@ def show_events(
     except ReaderError as error:
         error.hint = error.hint or _way_back(target)
         raise
-    for done in tally.done.values():
-        session.remember(_as_job(done))
+    session.remember_ends(tally.done.values())
     say_summary(env, tally, target.refs, env.clock() - started)
     return tally
 
@@ -138,6 +140,11 @@ def write_final_jobs(session: Session, job_ids: Iterable[str]) -> None:
     """The jobs as they ended, without their pages, one JSON object a line (cli: scripting)."""
     for job_id in job_ids:
         write_object(session.env, without_results(session.client.get_job(job_id).job))
+
+
+def write_page(env: Env, page: bytes) -> None:
+    """One page as a line of JSONL to stdout."""
+    write_line(env, page + b"\n")
 
 
 def write_line(env: Env, line: bytes) -> None:
@@ -153,17 +160,6 @@ def _consume(events: Iterable[Event], listeners: Sequence[Callable[[Event], None
                 listen(event)
     finally:
         renderer.close()
-
-
-def _as_job(done: Done) -> Job:
-    return {
-        "id": done.job_id,
-        "status": done.status,
-        "completed": done.completed,
-        "total": done.total,
-        "failed": done.failed,
-        "creditsUsed": done.credits_used,
-    }
 
 
 def _way_back(target: Target) -> str:

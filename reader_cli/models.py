@@ -65,6 +65,7 @@ MAX_LIMIT = 100  # pages in one answer of GET /v1/jobs/{id}
 DEFAULT_LIMIT = 20
 PING_SECONDS = 30.0  # a stream's keep-alive
 IDEMPOTENCY_HOURS = 24
+CREDITS_A_PAGE = {"standard": 1, "auto": 3, "premium": 3, "stealth": 3}  # by proxy mode; what `auto` costs at most
 
 Format = Literal["markdown", "html", "screenshot"]
 FORMATS: tuple[Format, ...] = ("markdown", "html", "screenshot")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reader_cli.config import LOCAL
 from reader_cli.env import Env
-from reader_cli.errors import UsageError
+from reader_cli.errors import ConfigError, UsageError
 from reader_cli.events import Notice
 from reader_cli.following import Interrupted, Target
 from reader_cli.history import Run
-from reader_cli.inputs import InputResult
-from reader_cli.models import JobSummary
+from reader_cli.inputs import Item, read_inputs
+from reader_cli.models import CREDITS_A_PAGE, MAX_PAGES, JobSummary, Mode
 from reader_cli.output.data import write_object
 from reader_cli.output.text import count, harmless
 from reader_cli.references import find_run
@@ -33,10 +34,43 @@ class Submission:
         return f"Submission({self.run.id})"  # a secret never reaches a traceback
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputFlags:
+    """Where the URLs come from, as typed (cli: submit, Input)."""
+
+    args: Sequence[str] = ()
+    files: Sequence[str] = ()
+    sitemaps: Sequence[str] = ()
+    input_format: str | None = None
+    url_column: str = "url"
+    skip_invalid: bool = False
+    keep_duplicates: bool = False
+
+
+def read_items(env: Env, flags: InputFlags) -> list[Item]:
+    """All URLs, read to the end before anything is sent; says what was left out. Raises UsageError."""
+    read = read_inputs(
+        flags.args,
+        flags.files,
+        stdin=env.stdin,
+        input_format=flags.input_format,
+        url_column=flags.url_column,
+        sitemaps=flags.sitemaps,
+        skip_invalid=flags.skip_invalid,
+        keep_duplicates=flags.keep_duplicates,
+        fetch=fetch_sitemap,
+    )
+    if read.duplicates:
+        env.say(f"reader: left out {count(read.duplicates, 'duplicate')} (--keep-duplicates keeps them)")
+    if read.skipped:
+        env.say(f"reader: left out {count(len(read.skipped), 'bad line')}")
+    if not read.items:
+        raise UsageError("there is no URL to submit", hint="reader submit URL..., or -f FILE, or - for standard input")
+    return read.items
+
+
 def new_submission(session: Session, plan: RunPlan) -> Submission:
     """Writes the plan to the history; nothing is sent yet. Raises UsageError."""
-    if not plan.items:
-        raise UsageError("there is no URL to submit", hint="reader submit URL..., or -f FILE, or - for standard input")
     return Submission(record_run(session.history, plan, now=session.env.now()), plan.secret)
 
 
@@ -64,11 +98,11 @@ def send(session: Session, submission: Submission, *, json: bool, silent: bool) 
     return Target(job_ids=job_ids, refs=[run.name] if run.name else job_ids if len(job_ids) == 1 else [run.id])
 
 
-def say_left_out(env: Env, read: InputResult) -> None:
-    if read.duplicates:
-        env.say(f"reader: left out {count(read.duplicates, 'duplicate')} (--keep-duplicates keeps them)")
-    if read.skipped:
-        env.say(f"reader: left out {count(len(read.skipped), 'bad line')}")
+def most_credits(plan: RunPlan) -> int:
+    """What the submission costs at most: cache hits and failed pages are free (contract: limits)."""
+    options = plan.options
+    pages = int(options.get("maxPages", MAX_PAGES[2])) if plan.mode == Mode.CRAWL else len(plan.items)
+    return pages * CREDITS_A_PAGE.get(str(options.get("proxyMode", "standard")), max(CREDITS_A_PAGE.values()))
 
 
 def write_bodies(env: Env, plan: RunPlan) -> int:
@@ -76,6 +110,19 @@ def write_bodies(env: Env, plan: RunPlan) -> int:
     for body in plan.bodies():
         write_object(env, _redacted(body))
     return 0
+
+
+def say_cost(session: Session, plan: RunPlan, limit: int | None) -> None:
+    """Says what the submission may cost where credits cost money. Raises ConfigError, exit 6 as for too few credits,
+    when that is more than `limit`."""
+    cost = count(most_credits(plan), "credit")
+    if limit is not None and most_credits(plan) > limit:
+        raise ConfigError(
+            f"this submission may cost {cost}, more than --max-credits {limit:,}; nothing was sent",
+            hint="Raise --max-credits, or send fewer URLs.",
+        )
+    if session.server != LOCAL:
+        session.env.say(f"reader: this may cost up to {cost}")
 
 
 def fetch_sitemap(url: str) -> Iterator[bytes]:

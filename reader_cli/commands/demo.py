@@ -1,16 +1,17 @@
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
 from reader_cli import options
 from reader_cli.errors import ExitCode
-from reader_cli.following import FollowOptions, follow_results
-from reader_cli.inputs import read_inputs
+from reader_cli.following import FollowOptions, follow_results, write_page
 from reader_cli.models import Status
-from reader_cli.output.files import build_writer
+from reader_cli.output.writers import build_line_writer
 from reader_cli.runs import RunPlan
 from reader_cli.session import Session, open_env, open_session
-from reader_cli.submitting import new_submission, send
+from reader_cli.submitting import InputFlags, new_submission, read_items, send
 from reader_cli.tally import Tally
 
 
@@ -22,7 +23,7 @@ def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
     with open_session(env, None, None, local=True) as session:
         items = read_inputs(demo_urls(session), (), stdin=env.stdin).items
         target = send(session, new_submission(session, RunPlan(session.server, {}, items)), json=False, silent=True)
-        tally = follow_results(session, target, FollowOptions(), build_writer(env.stdout, None, flush=True))
+        tally = follow_results(session, target, FollowOptions(), build_line_writer(env.stdout))
     return exit_code(tally)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,19 @@ import typer
 from reader_cli import options
 from reader_cli.body import ReadFlags, build_options, read_secret
 from reader_cli.errors import ExitCode, UsageError
-from reader_cli.following import FollowOptions, follow, follow_results, write_final_jobs
-from reader_cli.inputs import read_inputs
+from reader_cli.following import FollowOptions, Target, follow, follow_results, write_final_jobs, write_page
 from reader_cli.models import Mode
-from reader_cli.output.files import build_writer
-from reader_cli.references import check_name
 from reader_cli.runs import RunPlan
-from reader_cli.session import open_env, open_session
-from reader_cli.submitting import fetch_sitemap, new_submission, resume_submission, say_left_out, send, write_bodies
+from reader_cli.session import Session, open_env, open_session
+from reader_cli.submitting import (
+    InputFlags,
+    new_submission,
+    read_items,
+    resume_submission,
+    say_cost,
+    send,
+    write_bodies,
+)
 
 
 def submit(
@@ -56,6 +62,9 @@ def submit(
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Call this submission NAME, for later use.")] = None,
     idempotency_key: Annotated[str | None, typer.Option(metavar="K", help="Your own key, against doubling.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Send what is missing of an earlier run.")] = None,
+    max_credits: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Send nothing that may cost more than this.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the request bodies and send nothing.")] = False,
     wait: options.Wait = False,
     results: Annotated[
@@ -109,40 +118,36 @@ def submit(
         webhook_secret_file=webhook_secret_file,
         sets=tuple(set_ or ()),
     )
+    inputs = InputFlags(
+        args=urls or (),
+        files=file or (),
+        sitemaps=sitemap or (),
+        input_format=input_format,
+        url_column=url_column,
+        skip_invalid=skip_invalid,
+        keep_duplicates=keep_duplicates,
+    )
     with open_session(env, api_url, profile) as session:
         if resume:
             submission = resume_submission(session, resume, read_secret(webhook_secret_file, env.environ))
         else:
-            read = read_inputs(
-                urls or (),
-                file or (),
-                stdin=env.stdin,
-                input_format=input_format,
-                url_column=url_column,
-                sitemaps=sitemap or (),
-                skip_invalid=skip_invalid,
-                keep_duplicates=keep_duplicates,
-                fetch=fetch_sitemap,
-            )
-            say_left_out(env, read)
-            plan = RunPlan(
-                session.server,
-                build_options(flags, env.environ),
-                read.items,
-                Mode.CRAWL if crawl else Mode.BATCH,
-                name and check_name(name),
-                idempotency_key,
-            )
+            body = build_options(flags, env.environ)
+            mode = Mode.CRAWL if crawl else Mode.BATCH
+            plan = RunPlan(session.server, body, read_items(env, inputs), mode, name, idempotency_key)
             if dry_run:
                 return write_bodies(env, plan)
+            say_cost(session, plan, max_credits)
             submission = new_submission(session, plan)
         target = send(session, submission, json=json and not wait, silent=wait and (json or results))
-        if not wait:
-            return ExitCode.OK
-        if results:
-            tally = follow_results(session, target, following, build_writer(env.stdout, None, flush=True))
-        else:
-            tally = follow(session, target, following)
-            if json:
-                write_final_jobs(session, target.job_ids)
-        return tally.exit_code(following.limit)
+        return wait_for(session, target, following, results=results, json=json) if wait else ExitCode.OK
+
+
+def wait_for(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
+    """Follows the run to its end: pages, final jobs or nothing to stdout. Returns the outcome's exit code."""
+    if results:
+        tally = follow_results(session, target, following, partial(write_page, session.env))
+    else:
+        tally = follow(session, target, following)
+        if json:
+            write_final_jobs(session, target.job_ids)
+    return tally.exit_code(following.limit)
