@@ -88,8 +88,8 @@ class PageReader:
             return _failed(url, fault, options, started)
         except Exception:  # a bug that one strange page brings to light must not end its whole job
             logger.exception("reading %s broke", url)
-            fault = PageFault(ErrorCode.INTERNAL_ERROR, "the engine failed at this page; its log says why")
-            return _failed(url, fault, options, started)
+            broken = PageFault(ErrorCode.INTERNAL_ERROR, "the engine failed at this page; its log says why")
+            return _failed(url, broken, options, started)
         if options.cache and self._cache:
             await self._cache.put(key, msgspec.msgpack.encode(outcome))
         return outcome
