@@ -142,11 +142,6 @@ def write_final_jobs(session: Session, job_ids: Iterable[str]) -> None:
         write_object(session.env, without_results(session.client.get_job(job_id).job))
 
 
-def write_page(env: Env, page: bytes) -> None:
-    """One page as a line of JSONL to stdout."""
-    write_line(env, page + b"\n")
-
-
 def write_line(env: Env, line: bytes) -> None:
     """One line of data to stdout, at once: who reads it is waiting for it."""
     env.stdout.write(line)

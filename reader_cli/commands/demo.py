@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from functools import partial
-
 import typer
 
 from reader_cli import options
 from reader_cli.errors import ExitCode
-from reader_cli.following import FollowOptions, follow_results, write_page
+from reader_cli.following import FollowOptions, follow_results
 from reader_cli.models import Status
 from reader_cli.output.writers import build_line_writer
 from reader_cli.runs import RunPlan
@@ -21,8 +19,9 @@ def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
     """
     env = open_env(ctx, quiet=quiet)
     with open_session(env, None, None, local=True) as session:
-        items = read_inputs(demo_urls(session), (), stdin=env.stdin).items
-        target = send(session, new_submission(session, RunPlan(session.server, {}, items)), json=False, silent=True)
+        items = read_items(env, InputFlags(args=demo_urls(session)))
+        plan = RunPlan(session.server, {"cache": False}, items)  # or a second demo would have nothing to show
+        target = send(session, new_submission(session, plan), json=False, silent=True)
         tally = follow_results(session, target, FollowOptions(), build_line_writer(env.stdout))
     return exit_code(tally)
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +8,9 @@ import typer
 from reader_cli import options
 from reader_cli.body import ReadFlags, build_options, read_secret
 from reader_cli.errors import ExitCode, UsageError
-from reader_cli.following import FollowOptions, Target, follow, follow_results, write_final_jobs, write_page
+from reader_cli.following import FollowOptions, Target, follow, follow_results, write_final_jobs
 from reader_cli.models import Mode
+from reader_cli.output.writers import build_line_writer
 from reader_cli.runs import RunPlan
 from reader_cli.session import Session, open_env, open_session
 from reader_cli.submitting import (
@@ -139,13 +139,13 @@ def submit(
             say_cost(session, plan, max_credits)
             submission = new_submission(session, plan)
         target = send(session, submission, json=json and not wait, silent=wait and (json or results))
-        return wait_for(session, target, following, results=results, json=json) if wait else ExitCode.OK
+        return follow_run(session, target, following, results=results, json=json) if wait else ExitCode.OK
 
 
-def wait_for(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
+def follow_run(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
     """Follows the run to its end: pages, final jobs or nothing to stdout. Returns the outcome's exit code."""
     if results:
-        tally = follow_results(session, target, following, partial(write_page, session.env))
+        tally = follow_results(session, target, following, build_line_writer(session.env.stdout))
     else:
         tally = follow(session, target, following)
         if json:
