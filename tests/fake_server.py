@@ -115,6 +115,7 @@ class FakeServer:
         self.process: Callable[[FakeJob, list[str]], None] = finish_at_once
         self.by_key: dict[str, dict[str, Any]] = {}
         self.workspace: list[tuple[str, Any]] = []
+        self.usage: list[dict[str, Any]] = []
         self.workspace_changed = threading.Condition()
         self.stopping = threading.Event()
         self._injections: list[_Injection] = []
@@ -305,9 +306,9 @@ def _ok(data: Any, status: int = 200, **more: Any) -> tuple[int, Any]:
     return status, {"success": True, "data": data, **more}
 
 
-def _error(status: int, code: str, **details: Any) -> tuple[int, Any]:
+def _error(http_status: int, code: str, /, **details: Any) -> tuple[int, Any]:
     error = {"code": code, "message": f"refused: {code}", "details": details, "docsUrl": f"https://docs.test/{code}"}
-    return status, {"success": False, "error": error}
+    return http_status, {"success": False, "error": error}
 
 
 def _read(server: FakeServer, request: Request) -> tuple[int, Any]:
@@ -354,6 +355,13 @@ def _retry(server: FakeServer, request: Request, job_id: str) -> tuple[int, Any]
     return _ok({"id": job.id, "status": "queued", "retrying": job.retry()})
 
 
+def _usage(server: FakeServer, request: Request) -> tuple[int, Any]:
+    skip, limit = request.number("skip", 0), request.number("limit", 20)
+    entries = server.usage[skip : skip + limit]
+    more = skip + len(entries) < len(server.usage)
+    return _ok(entries, pagination={"total": len(server.usage), "skip": skip, "limit": limit, "hasMore": more})
+
+
 def _fixed(data: Any) -> Callable[..., tuple[int, Any]]:
     return lambda server, request: _ok(data)
 
@@ -363,6 +371,7 @@ _ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/v1/jobs/([^/]+)", _get_job),
     ("DELETE", "/v1/jobs/([^/]+)", _cancel),
     ("POST", "/v1/jobs/([^/]+)/retry", _retry),
+    ("GET", "/v1/usage/history", _usage),
     ("GET", "/v1/usage/credits", _fixed({"balance": 90, "limit": 100, "used": 10, "tier": "free", "resetAt": None})),
     ("GET", "/v1/queue/status", _fixed({"activeJobs": 1, "waitingJobs": 0, "maxConcurrency": 2})),
 ]

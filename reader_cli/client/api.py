@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 from urllib.parse import quote
 
 from reader_cli.client.http import Http, Revive
-from reader_cli.client.retries import FIRST_SHARE, Retries, is_definite, is_transient
+from reader_cli.client.retries import ATTEMPT, Retries, is_definite, is_transient
 from reader_cli.client.slices import read_page
 from reader_cli.client.wire import Answer, JobAnswer, SummaryShape, check, read_envelope, read_job, read_shape
 from reader_cli.errors import ApiError, MaybeAccepted, ReaderError, Unreachable
 from reader_cli.models import (
     DEFAULT_LIMIT,
     IDEMPOTENCY_HEADER,
+    MAX_LIMIT,
     TERMINAL,
     TIMEOUT_MS,
     ErrorCode,
@@ -114,7 +115,14 @@ class Client:
 
         patience = int(body.get("timeoutMs", TIMEOUT_MS[2])) / 1000 + self.patience
         return self._send(
-            "POST", "/v1/read", read_page, repeatable=repeatable, patience=patience, body=body, headers=headers
+            "POST",
+            "/v1/read",
+            read_page,
+            repeatable=repeatable,
+            patience=patience,
+            attempt=patience,
+            body=body,
+            headers=headers,
         )
 
     def get_job(self, job_id: str, *, skip: int = 0, limit: int = 1, patience: float | None = None) -> JobAnswer:
@@ -172,6 +180,31 @@ class Client:
         rows, pagination = self._send("GET", "/v1/usage/history", _read_list, limited=limited, params=params)
         return cast("list[UsageEntry]", rows), pagination
 
+    def create_webhook(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The webhook, and its secret for the only time. Not repeated when the answer got lost: there would be two."""
+        return self._send("POST", "/v1/webhooks", _read_object, repeatable=_is_harmless, body=body)
+
+    def list_webhooks(self, skip: int = 0, limit: int = MAX_LIMIT) -> tuple[list[dict[str, Any]], Pagination]:
+        return self._send("GET", "/v1/webhooks", _read_list, params={"skip": skip, "limit": limit})
+
+    def update_webhook(self, webhook_id: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        return self._send("PATCH", _webhook_path(webhook_id), _read_object, body=changes)
+
+    def delete_webhook(self, webhook_id: str) -> dict[str, Any]:
+        """Where an answer was lost, a webhook that is not there any more is one that this call deleted."""
+        doubts: list[ReaderError] = []
+
+        def repeatable(error: ReaderError) -> bool:
+            doubts.extend([error] if is_transient(error) and not _is_harmless(error) else [])
+            return is_transient(error)
+
+        try:
+            return self._send("DELETE", _webhook_path(webhook_id), _read_object, repeatable=repeatable)
+        except ApiError as error:
+            if error.code != ErrorCode.NOT_FOUND or not doubts:
+                raise
+            return {"id": webhook_id}
+
     def _change(
         self, method: str, job_id: str, path: str, settled: Callable[[Job], dict[str, Any] | None]
     ) -> dict[str, Any]:
@@ -195,6 +228,7 @@ class Client:
         *,
         repeatable: Callable[[ReaderError], bool] = is_transient,
         patience: float | None = None,
+        attempt: float = ATTEMPT,
         limited: float = 0.0,
         params: Mapping[str, int] | None = None,
         body: Mapping[str, Any] | None = None,
@@ -203,14 +237,16 @@ class Client:
         def send(timeout: float) -> _T:
             return read(self.http.send(method, path, timeout=timeout, params=params, body=body, headers=headers))
 
-        # A synchronous scrape may take all of its time; of anything else a second attempt is worth more.
-        share = 1.0 if patience and patience > self.patience else FIRST_SHARE
         patience = self.patience if patience is None else patience
-        return self._retries.call(send, patience, repeatable, first_share=share, limited=limited)
+        return self._retries.call(send, patience, repeatable, attempt=attempt, limited=limited)
 
 
 def job_path(job_id: str) -> str:
     return "/v1/jobs/" + quote(job_id, safe="")
+
+
+def _webhook_path(webhook_id: str) -> str:
+    return "/v1/webhooks/" + quote(webhook_id, safe="")
 
 
 def _is_harmless(error: ReaderError) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from reader_cli import __version__
 from reader_cli.client.wire import Answer
-from reader_cli.errors import Unreachable, UsageError
+from reader_cli.errors import ConfigError, Unreachable, UsageError
 from reader_cli.models import KEY_HEADER
 
 CONNECT_TIMEOUT = 10.0
@@ -44,7 +44,7 @@ class Http:
         proxy: str | None,
         ca_bundle: str | None,
     ) -> None:
-        self._server = (base_url.rstrip("/"), key)
+        self._server = (base_url.rstrip("/"), _checked_key(key))
         self._revive = revive
         self._reviving = Lock()
         self._client = httpx.Client(
@@ -90,7 +90,8 @@ class Http:
             yield response
 
     def read(self, response: httpx.Response, timeout: float) -> Answer:
-        """The rest of an open answer. Raises Unreachable when it trickles or is cut."""
+        """The rest of an open answer, under `send` or `stream`, which turn what goes wrong into Unreachable: a cut, and
+        a trickle that no timeout between two parts would notice."""
         body = bytearray()  # grows in place: joining chunks would hold a large answer twice
         started = time.monotonic()
         for chunk in response.iter_bytes():
@@ -131,7 +132,7 @@ class Http:
         with self._reviving:
             if self._revive and self._server == lost:
                 base_url, key = self._revive()
-                self._server = (base_url.rstrip("/"), key)
+                self._server = (base_url.rstrip("/"), _checked_key(key))
 
     def _unreachable(self, error: Exception) -> Unreachable:
         return Unreachable(
@@ -152,6 +153,13 @@ _WHAT_HAPPENED: dict[type[Exception], str] = {
     httpx.InvalidURL: "the API URL is not valid",
     httpx.UnsupportedProtocol: "the API URL is neither http nor https",
 }
+
+
+def _checked_key(key: str) -> str:
+    """What can't be a header would end up, key and all, in the message of whoever refuses it."""
+    if not (key.isascii() and key.isprintable() and key.strip() == key):
+        raise ConfigError("the API key holds white space or characters that a key can't have", hint="Set it afresh.")
+    return key
 
 
 def build_proxy(url: str | None) -> httpx.Proxy | None:

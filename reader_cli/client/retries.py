@@ -14,7 +14,7 @@ from reader_cli.models import ErrorCode
 FIRST_BACKOFF = 0.25
 LONGEST_BACKOFF = 8.0
 LEAST_TIMEOUT = 1.0
-FIRST_SHARE = 2 / 3  # of the patience goes to the first attempt at most: one that hangs leaves room for another
+ATTEMPT = 10.0  # seconds of silence that one attempt may take: if it hangs, there is time for another
 
 _T = TypeVar("_T")
 
@@ -50,31 +50,30 @@ class Retries:
         patience: float,
         repeatable: Callable[[ReaderError], bool] = is_transient,
         *,
-        first_share: float = FIRST_SHARE,
+        attempt: float = ATTEMPT,
         limited: float = 0.0,
     ) -> _T:
-        """What `send` returns; it is given the seconds that it may take. Tries again within `patience` seconds after
-        errors that are `repeatable`, and raises the last one. Up to `limited` seconds of pauses that the server asked
-        for don't count."""
+        """What `send` returns; it is given the seconds that it may take, `attempt` at most. Tries again within
+        `patience` seconds after errors that are `repeatable`, and raises the last one. Up to `limited` seconds of
+        pauses that the server asked for don't count."""
         until = self.clock() + patience
-        for attempt in count():
-            left = until - self.clock()
+        for tries in count():
             try:
-                return send(max(left if attempt else left * first_share, LEAST_TIMEOUT))
+                return send(max(min(until - self.clock(), attempt), LEAST_TIMEOUT))
             except (ApiError, Unreachable) as error:
-                pause = pause_after(error, attempt)
+                pause = pause_after(error, tries)
                 granted = min(pause, limited) if error.retry_after is not None else 0.0
                 limited, until = limited - granted, until + granted
                 if not repeatable(error) or self.clock() + pause > until:
                     raise
-                self._tell(error, pause, attempt)
+                self._tell(error, pause, tries)
                 self.sleep(pause)
         raise AssertionError("count() never ends")
 
-    def _tell(self, error: ApiError | Unreachable, pause: float, attempt: int) -> None:
+    def _tell(self, error: ApiError | Unreachable, pause: float, tries: int) -> None:
         if error.retry_after is not None:
-            self.notify(f"rate limited, waiting {pause:.0f} s")
-        elif attempt >= 1:  # one hiccup is no news
+            self.notify(f"the server asks to wait, trying again in {pause:.0f} s")
+        elif tries >= 1:  # one hiccup is no news
             self.notify(f"{error.message}; trying again")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -47,6 +48,9 @@ class Ended:
     def silent(self) -> bool:
         return self.error is not None and isinstance(self.error.__cause__, httpx.ReadTimeout)
 
+
+# What a server sends as an id must fit into a header of ours.
+_ID = re.compile(r"[!-~]{1,1000}")
 
 Signal = Opened | Message | Ended
 
@@ -101,7 +105,7 @@ class EventStream:
 
     def _read(self) -> Ended:
         headers = {"accept": "text/event-stream", "cache-control": "no-store"}
-        if self.last_id:
+        if _ID.fullmatch(self.last_id):
             headers["last-event-id"] = self.last_id
         with self._http.stream(self._path, timeout=SILENCE, headers=headers) as response:
             self._disconnect = _shutdown_of(response)

@@ -103,6 +103,7 @@ class _Watch:
         self._connected_at = self._connect_at = self._started
         self._failures = 0  # of streams in a row
         self._last_id = ""
+        self._retry = 0.0  # seconds that the server wants between two streams
 
     def run(self) -> Iterator[Event | Outcome]:
         if self._polling:
@@ -116,7 +117,7 @@ class _Watch:
     def close(self) -> None:
         if self._stream:
             self._stream.close()
-            self._last_id = self._stream.last_id
+            self._last_id, self._retry = self._stream.last_id, self._stream.retry or self._retry
             self._stream = None
 
     def _connect(self) -> None:
@@ -223,7 +224,7 @@ class _Watch:
             return
         lasted = now - self._connected_at >= LASTING
         self._failures = 0 if lasted else self._failures + 1
-        self._connect_at = now + backoff(self._failures, first=RECONNECT[0], longest=RECONNECT[1])
+        self._connect_at = now + max(self._retry, backoff(self._failures, first=RECONNECT[0], longest=RECONNECT[1]))
         self._check_all(now if ended.error else self._connect_at + OPENING)
         yield Notice(self._name, "reconnecting", "the stream was lost, opening it again")
 
