@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, TypedDict
@@ -16,6 +16,7 @@ from reader_cli.output.text import harmless
 
 if TYPE_CHECKING:
     from reader_cli.client.api import Client
+    from reader_cli.events import Done
     from reader_cli.history import History
     from reader_cli.models import Job
 
@@ -91,6 +92,9 @@ class Session:
     def remember(self, job: Job) -> None:
         """Keeps a job's state, as the server told it, in the history."""
         self.history.update_state(self.server, job)
+
+    def remember_ends(self, ended: Iterable[Done]) -> None:
+        self.history.update_states(self.server, ended)
 
     def close(self) -> None:
         for client in self._opened:

@@ -6,10 +6,12 @@ import re
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-# C0 and C1 controls (ESC among them), bidi marks and overrides, zero-width marks that reorder, line and
-# paragraph separators, lone surrogates. Rich's own escape() and strip_control_codes() let most of these through.
-_LIVE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
-# What has no business in a text document either, a terminal or not. Bidi marks have: Arabic and Hebrew need them.
+# Bidi marks and overrides, zero-width marks that reorder, line and paragraph separators, lone surrogates.
+_INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
+_MARKS = re.compile(f"[{_INVISIBLE}]")
+# These, and C0 and C1 controls (ESC among them). Rich's own escape() and strip_control_codes() let most of them through.
+_LIVE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
+# What has no business in a text document, a terminal or not. Bidi marks have: Arabic and Hebrew need them.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_END = re.compile("\r\n?|\x85")
 _SPACE = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
@@ -35,7 +37,7 @@ def harmless_document(text: str, *, terminal: bool) -> str:
     """
     plain = _CONTROLS.sub("", _LINE_END.sub("\n", text))
     if terminal:
-        plain = "\n".join(_LIVE.sub("", line.expandtabs(4)) for line in plain.split("\n"))
+        plain = _MARKS.sub("", plain)
     return plain if plain.endswith("\n") else plain + "\n"
 
 
