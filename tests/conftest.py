@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_server import FakeServer
+from invoking import User
 from running import kill_engine, new_environ
 
 
@@ -13,3 +15,14 @@ def home(tmp_path: Path) -> Iterator[dict[str, str]]:
     environ = new_environ(tmp_path)
     yield environ
     kill_engine(environ)
+
+
+@pytest.fixture
+def server() -> Iterator[FakeServer]:
+    with FakeServer() as running:
+        yield running
+
+
+@pytest.fixture
+def user(tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> User:
+    return User(tmp_path, server, monkeypatch)

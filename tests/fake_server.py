@@ -94,6 +94,7 @@ class Exchange:
         try:
             self._connection.sendall(data)
         except OSError:
+            self.server.gone.set()
             self.close()
 
     def close(self) -> None:
@@ -118,6 +119,7 @@ class FakeServer:
         self.usage: list[dict[str, Any]] = []
         self.workspace_changed = threading.Condition()
         self.stopping = threading.Event()
+        self.gone = threading.Event()  # set when somebody left an open stream
         self._injections: list[_Injection] = []
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -48,11 +48,11 @@ def read_page(answer: Answer) -> bytes:
     failed and for what is not the API's answer."""
     if answer.status != 200:
         read_envelope(answer)
-    for body in (bytes(answer.body), mend(bytes(answer.body))):
-        with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            line = to_line(bytes(msgspec.json.decode(body, type=_PageEnvelope).data))
-            return _checked_page(answer, line)
-    raise not_the_api(answer)
+    try:
+        line = to_line(bytes(msgspec.json.decode(answer.body, type=_PageEnvelope).data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # what `_read_leniently` is for
+        line = mend(json.dumps(read_envelope(answer)["data"]).encode())
+    return _checked_page(answer, line)
 
 
 def _checked_page(answer: Answer, line: bytes) -> bytes:
