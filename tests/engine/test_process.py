@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -68,6 +69,18 @@ def test_a_folder_has_one_engine(data_dir: Path) -> None:
         assert second.returncode == 8 and str(data_dir) in second.stderr and second.stderr.count("\n") == 1
         assert engine.get("/v1/queue/status").status_code == 200
         assert json.loads((data_dir / "engine.json").read_bytes())["pid"] == engine.pid
+
+
+def test_an_engine_that_is_going_is_waited_for(data_dir: Path, site: Site) -> None:
+    site.slow["/0"] = 30.0
+    with Engine.start(data_dir) as going:
+        job_id = going.submit({"urls": site.urls(2)})
+        os.kill(going.pid, signal.SIGTERM)
+        while (data_dir / "engine.json").exists():
+            time.sleep(0.001)
+        site.slow.clear()
+        with Engine.start(data_dir) as coming:
+            assert coming.wait(job_id)["completed"] == 2
 
 
 def test_the_environments_key(data_dir: Path) -> None:
