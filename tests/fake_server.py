@@ -158,7 +158,7 @@ class FakeServer:
                     connection.shutdown(socket.SHUT_RDWR)
 
     def add(self, job: FakeJob) -> FakeJob:
-        job.emit_workspace = self._emit
+        job.emit_workspace = self.emit
         self.jobs[job.id] = job
         return job
 
@@ -180,7 +180,7 @@ class FakeServer:
                 return route(self, request, *found.groups())
         return _error(404, "not_found")
 
-    def _emit(self, event: str, data: dict[str, Any]) -> None:
+    def emit(self, event: str, data: dict[str, Any]) -> None:
         with self.workspace_changed:
             self.workspace.append((event, data))
             self.workspace_changed.notify_all()

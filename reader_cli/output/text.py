@@ -9,7 +9,7 @@ from urllib.parse import quote
 # Bidi marks and overrides, zero-width marks that reorder, line and paragraph separators, lone surrogates.
 _INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
 _MARKS = re.compile(f"[{_INVISIBLE}]")
-# These, and C0 and C1 controls (ESC among them). Rich's own escape() and strip_control_codes() let most of them through.
+# These, and C0 and C1 controls (ESC among them). Rich's escape() and strip_control_codes() let most of them through.
 _LIVE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
 # What has no business in a text document, a terminal or not. Bidi marks have: Arabic and Hebrew need them.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
