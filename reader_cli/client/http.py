@@ -7,13 +7,14 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import httpx
 import msgspec
 
 from reader_cli import __version__
+from reader_cli.client.background import in_background
 from reader_cli.client.wire import Answer
 from reader_cli.errors import ConfigError, Unreachable, UsageError
 from reader_cli.models import KEY_HEADER
@@ -54,7 +55,7 @@ class Http:
             follow_redirects=False,
             verify=build_tls(base_url, ca_bundle),
             proxy=build_proxy(proxy),
-            trust_env=not _is_loopback(base_url),
+            trust_env=not is_loopback(base_url),
         )
 
     @property
@@ -74,13 +75,25 @@ class Http:
         body: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """The whole answer, whatever its status. `timeout` in seconds is for the answer to begin and between any two
-        parts of it. Raises Unreachable."""
+        """The whole answer, whatever its status. `timeout` in seconds is for the answer to begin, name resolution and
+        connecting included, and for any two parts of it. Raises Unreachable."""
         content = None if body is None else msgspec.json.encode(body)
         extra = {"content-type": "application/json"} if content is not None else {}
         limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-        with self._open(method, path, limits, params, content, {**extra, **(headers or {})}) as response:
-            return self.read(response, timeout)
+        begun = Event()
+
+        def exchange() -> Answer:
+            with self._open(method, path, limits, params, content, {**extra, **(headers or {})}) as response:
+                begun.set()
+                return self.read(response, timeout)
+
+        answer = in_background(exchange)  # httpx has no timeout for all of it
+        try:
+            return answer.result(timeout)
+        except TimeoutError:
+            if not begun.is_set():
+                raise self._unreachable(httpx.ReadTimeout("")) from None
+        return answer.result()
 
     @contextmanager
     def stream(self, path: str, *, timeout: float, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
@@ -188,7 +201,7 @@ def build_tls(base_url: str, ca_bundle: str | None) -> ssl.SSLContext:
         raise UsageError(f"{ca_bundle} cannot be read as certificates: {error.strerror or error}") from None
 
 
-def _is_loopback(base_url: str) -> bool:
+def is_loopback(base_url: str) -> bool:
     """A proxy from the environment can't reach this machine's loopback, and must not see its engine's key."""
     host = httpx.URL(base_url).host
     try:

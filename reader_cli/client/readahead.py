@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future
 from functools import partial
-from threading import Thread
-from typing import TypeVar
 
 import msgspec
 
 from reader_cli.client.api import Client
+from reader_cli.client.background import in_background
 from reader_cli.client.slices import Slice, read_slice
 from reader_cli.models import MAX_LIMIT
 
@@ -20,8 +19,6 @@ AHEAD_BYTES = 16 << 20  # of all of them together
 FIRST_WINDOW = 10  # pages: nothing is known of their size yet
 PATIENCE = 120.0  # seconds for what follows the first answer: a long read outlasts a restart of the server
 LIMITED = 600.0  # seconds of waiting that 429s may ask for
-
-_T = TypeVar("_T")
 
 
 def iter_pages(
@@ -66,7 +63,7 @@ class _Windows:
             size = self._size if self._stop is None else min(self._size, self._stop - self._next)
             if size <= 0:
                 break
-            self._windows.append(_in_background(partial(self._read, self._next, size)))
+            self._windows.append(in_background(partial(self._read, self._next, size)))
             self._next += size
         return bool(self._windows)
 
@@ -94,17 +91,3 @@ class _Windows:
             size += part.size
             if not (part.has_more and part.pages) or len(pages) == limit:
                 return Slice(part.job, pages, part.has_more and bool(part.pages), part.entries, size)
-
-
-def _in_background(work: Callable[[], _T]) -> Future[_T]:
-    """In a daemon thread: an executor's would hold up the exit of the process until its request is over."""
-    future: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:
-            future.set_exception(error)
-
-    Thread(target=run, daemon=True).start()
-    return future
