@@ -20,8 +20,8 @@ INVISIBLE = (
 )
 ANCHORS = frozenset("¶#§🔗")  # what links from a heading to itself show
 FURNITURE = (
-    "nav, aside, footer, form, [role=navigation], [role=banner], [role=contentinfo], [role=complementary],"
-    " [role=search], [role=dialog]"
+    "nav, footer, form, aside:not([class*=footnote]):not([class*=admonition]):not([role^=doc-]), [role=navigation],"
+    " [role=banner], [role=contentinfo], [role=complementary], [role=search], [role=dialog]"
 )
 NAMEABLE = "div, section, ul, ol, table, header, p"
 # Class names and ids that mark furniture: a whole name, with the usual prefixes and suffixes. Anything looser takes
@@ -123,18 +123,20 @@ def tidy(node: LexborNode) -> LexborNode:
 
 
 def _strip_furniture(page: LexborNode) -> None:
-    """Whatever holds half of the text is content, whatever it is called."""
+    """Whatever holds half of the text, or code, is content, whatever it is called."""
     most = len(page.text()) / 2
-    for node in page.css(FURNITURE):
-        if len(node.text()) < most:
-            node.decompose()
+    drop(node for node in page.css(FURNITURE) if _is_spare(node, most))
     for node in page.css("header"):
         if not any(parent.tag in ("main", "article") for parent in _ancestors(node)):
             node.decompose()
     for node in page.css(NAMEABLE):
         names = f"{node.attributes.get('class') or ''} {node.attributes.get('id') or ''}".split()
-        if any(map(FURNITURE_NAME.fullmatch, names)) and len(node.text()) < most:
+        if any(map(FURNITURE_NAME.fullmatch, names)) and _is_spare(node, most):
             node.decompose()
+
+
+def _is_spare(node: LexborNode, most: float) -> bool:
+    return len(node.text()) < most and node.css_first("pre") is None
 
 
 def _is_layout(table: LexborNode) -> bool:
