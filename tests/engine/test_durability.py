@@ -130,3 +130,22 @@ def test_a_cancellation_outlives_a_crash(data_dir: Path, site: Site) -> None:
         engine.wait(engine.submit({"urls": [site.url + "/other"]}))
         job = engine.job(job_id)
         assert (job["status"], job["completed"], job["results"]) == ("cancelled", 0, [])
+
+
+def test_a_job_that_breaks_keeps_what_it_has_and_can_be_retried(data_dir: Path, site: Site) -> None:
+    """A disk that is full, here for files of more than 4 MB."""
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, 4 << 20))"
+    site.bodies |= {f"/{number}": ("text/plain", b"a line of text\n" * 10_000) for number in range(60)}
+    with Engine.start(data_dir, prelude=full) as engine:
+        job_id = engine.submit({"urls": site.urls(60), "cache": False})
+        job = engine.wait(job_id)
+        known = engine.results(job_id)
+        assert job["status"] == "failed" and job["error"] and 0 < len(known) == job["completed"] < 60
+        assert [name for name, data, _ in engine.events(job_id)] == ["progress", "done"]
+        told = next(event for event in engine.events(None, last="0") if event[1]["jobId"] == job_id)
+        assert (told[0], told[1]) == ("job:failed", {"jobId": job_id, "error": job["error"]})
+    with Engine.start(data_dir) as engine:
+        assert engine.post(f"/v1/jobs/{job_id}/retry").json()["data"]["retrying"] == 60 - len(known)
+        assert engine.wait(job_id)["status"] == "completed"
+        pages = engine.results(job_id)
+        assert pages[: len(known)] == known and sorted(page["url"] for page in pages) == sorted(site.urls(60))
