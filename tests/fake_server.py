@@ -114,6 +114,9 @@ class FakeServer:
         self.streams = StreamFaults()
         self.counts_failed = counts_failed
         self.process: Callable[[FakeJob, list[str]], None] = finish_at_once
+        self.cap: Iterator[int] | None = None  # pages of an answer at most, however many were asked for
+        self.claimed_entries: int | None = None  # pagination.total, whatever there is
+        self.always_more = False
         self.by_key: dict[str, dict[str, Any]] = {}
         self.workspace: list[tuple[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
@@ -332,9 +335,10 @@ def _get_job(server: FakeServer, request: Request, job_id: str) -> tuple[int, An
         return _error(404, "not_found")
     skip, limit = request.number("skip", 0), request.number("limit", 20)
     with job.changed:
-        entries = job.entries[skip : skip + limit]
-        total = len(job.entries)
-        page = {"total": total, "skip": skip, "limit": limit, "hasMore": skip + len(entries) < total}
+        entries = job.entries[skip : skip + min(limit, next(server.cap) if server.cap else limit)]
+        more = server.always_more or skip + len(entries) < len(job.entries)
+        total = len(job.entries) if server.claimed_entries is None else server.claimed_entries
+        page = {"total": total, "skip": skip, "limit": limit, "hasMore": more}
         return _ok({**job.wire(), "results": entries}, pagination=page)
 
 
