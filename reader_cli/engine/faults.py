@@ -14,5 +14,5 @@ class PageFault(Exception):
     def __init__(self, code: ErrorCode, message: str, *, status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = message.encode("utf-8", "replace").decode()  # it may quote half a surrogate from a header
         self.status = status

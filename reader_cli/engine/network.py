@@ -16,6 +16,9 @@ from reader_cli.engine.addresses import AddrInfo, is_address, is_private, is_pub
 from reader_cli.engine.faults import PageFault
 from reader_cli.models import ErrorCode
 
+NAME_SECONDS = 10.0  # that a name's addresses are remembered, as long as aiohttp does
+MOST_NAMES = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -33,6 +36,7 @@ class Network:
         self._public = _session(sockets_to(is_public))
         self._private = _session(sockets_to(is_private))
         self._proxied = _session(None)
+        self._resolved: dict[str, tuple[float, list[str]]] = {}  # until when, and to what
         self._has_proxies = bool(urllib.request.getproxies())  # asking for each page costs half a millisecond
 
     async def close(self) -> None:
@@ -44,7 +48,7 @@ class Network:
         proxy = _proxy_of(url) if self._has_proxies else None
         if not may_be_private and proxy is None:
             return Route(self._public, None, private=False)
-        addresses = await _resolve(url.host or "")
+        addresses = await self._addresses(url.host or "")
         if may_be_private and any(map(is_private, addresses)):
             return Route(self._private, None, private=True)
         if proxy is None:
@@ -55,9 +59,20 @@ class Network:
 
     async def check(self, url: URL, *, may_be_private: bool) -> None:
         """Raises PageFault for a host with an address that may not be connected to. One without any may get one."""
-        for address in await _resolve(url.host or ""):
+        for address in await self._addresses(url.host or ""):
             if not is_public(address) and not (may_be_private and is_private(address)):
                 raise blocked(url)
+
+    async def _addresses(self, host: str) -> list[str]:
+        """The host's addresses as far as this machine can tell; a proxy may know names that it doesn't."""
+        if is_address(host):
+            return [host]
+        now = asyncio.get_running_loop().time()
+        if host not in self._resolved or self._resolved[host][0] < now:
+            if len(self._resolved) > MOST_NAMES:
+                self._resolved.clear()
+            self._resolved[host] = now + NAME_SECONDS, await _resolve(host)
+        return self._resolved[host][1]
 
 
 def blocked(url: URL) -> PageFault:
@@ -79,9 +94,6 @@ def _proxy_of(url: URL) -> URL | None:
 
 
 async def _resolve(host: str) -> list[str]:
-    """The host's addresses as far as this machine can tell; a proxy may know names that it doesn't."""
-    if is_address(host):
-        return [host]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):

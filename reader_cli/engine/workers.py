@@ -26,21 +26,22 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self.tasks_left = TASKS_EACH
+        self._tasks_left = TASKS_EACH
 
     @classmethod
     async def launch(cls) -> _Worker:
-        pipe = asyncio.subprocess.PIPE
-        return cls(
-            await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "reader_cli.engine.worker", stdin=pipe, stdout=pipe
-            )
-        )
+        """In a session of its own: Ctrl-C is for the engine, whose end the worker notices by itself."""
+        command, pipe = (sys.executable, "-m", "reader_cli.engine.worker"), asyncio.subprocess.PIPE
+        return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True))
+
+    @property
+    def usable(self) -> bool:
+        return self._tasks_left > 0 and self._process.returncode is None
 
     async def ask(self, task: bytes, seconds: float) -> Answer:
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None and stdout is not None
-        self.tasks_left = 0 if len(task) > LARGE else self.tasks_left - 1
+        self._tasks_left = 0 if len(task) > LARGE else self._tasks_left - 1
         try:
             stdin.write(TASK_HEAD.pack(seconds, len(task)))
             for start in range(0, len(task), AT_ONCE):  # a large write would be copied again for each part that fits
@@ -49,7 +50,6 @@ class _Worker:
             (length,) = ANSWER_HEAD.unpack(await stdout.readexactly(ANSWER_HEAD.size))
             return msgspec.msgpack.decode(await stdout.readexactly(length), type=Answer)
         except (asyncio.IncompleteReadError, ConnectionError):
-            self.tasks_left = 0
             return _last_words(await self._process.wait(), seconds)
 
     async def end(self) -> None:
@@ -58,32 +58,49 @@ class _Worker:
         await self._process.wait()
 
 
+class _Seat:
+    """A place for one worker, which is replaced when it has died or had enough."""
+
+    def __init__(self) -> None:
+        self._worker: _Worker | None = None
+
+    async def fill(self) -> _Worker:
+        if self._worker is None or not self._worker.usable:
+            await self.clear()
+            self._worker = await _Worker.launch()
+        return self._worker
+
+    async def clear(self) -> None:
+        if self._worker is not None:
+            await self._worker.end()
+
+
 class WorkerPool:
     """`size` workers with one task each; further tasks wait for their turn, first come, first served."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
-        self._all: set[_Worker] = set()
+        self._seats = [_Seat() for _ in range(size)]
+        self._free: asyncio.Queue[_Seat] = asyncio.Queue()
         self._under_way: set[asyncio.Task[Answer]] = set()
 
     async def start(self) -> None:
-        for _ in range(self._size):
-            await self._add()
+        for seat in self._seats:
+            await seat.fill()
+            self._free.put_nowait(seat)
 
     async def close(self) -> None:
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        await asyncio.gather(*(worker.end() for worker in self._all))
+        await asyncio.gather(*(seat.clear() for seat in self._seats))
 
     async def run(self, task: Task, seconds: float) -> Extracted:
-        """Raises PageFault. `seconds` begin when a worker takes the task.
+        """Raises PageFault, and OSError where no process can be started. `seconds` begin when a worker takes the task.
 
         When the caller is cancelled, the worker ends the task by itself and serves the next one then.
         """
-        worker = await self._idle.get()
-        asking = asyncio.create_task(self._ask(worker, task, seconds))
+        seat = await self._free.get()
+        asking = asyncio.create_task(self._ask(seat, msgspec.msgpack.encode(task), seconds))
         self._under_way.add(asking)
         asking.add_done_callback(self._under_way.discard)
         answer = await asyncio.shield(asking)
@@ -91,20 +108,15 @@ class WorkerPool:
             raise PageFault(ErrorCode(answer.code), answer.message)
         return answer.result
 
-    async def _ask(self, worker: _Worker, task: Task, seconds: float) -> Answer:
-        answer = await worker.ask(msgspec.msgpack.encode(task), seconds)
-        if worker.tasks_left > 0:
-            self._idle.put_nowait(worker)
-        else:
-            self._all.discard(worker)
-            await worker.end()
-            await self._add()
-        return answer
-
-    async def _add(self) -> None:
-        worker = await _Worker.launch()
-        self._all.add(worker)
-        self._idle.put_nowait(worker)
+    async def _ask(self, seat: _Seat, task: bytes, seconds: float) -> Answer:
+        try:
+            worker = await seat.fill()
+            answer = await worker.ask(task, seconds)
+            if not worker.usable:
+                await seat.fill()  # now, so that it is warm when the next task comes
+            return answer
+        finally:
+            self._free.put_nowait(seat)
 
 
 def _last_words(returncode: int, seconds: float) -> Answer:

@@ -41,6 +41,13 @@ def test_redirects_that_lead_nowhere(reader: Reader, web: Web, location: str, se
     assert reader.error(f"{web.url}/loop") == sentence
 
 
+def test_headers_that_are_no_text_make_errors_that_are(reader: Reader, web: Web) -> None:
+    web.answers["/to"] = answer(status=302).replace(b"\r\n\r\n", b"\r\nLocation: ftp://\xff\xfe/\r\n\r\n")
+    web.answers["/type"] = answer("x", kind=None).replace(b"\r\n\r\n", b"\r\nContent-Type: image/\xff\xfe\r\n\r\n")
+    for path in ("/to", "/type"):
+        assert reader.error(web.url + path).encode()
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 500])
 def test_an_answer_of_400_and_more_is_a_page_error(reader: Reader, web: Web, status: int) -> None:
     web.page("/", "<p>sorry</p>", status=status)
