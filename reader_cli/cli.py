@@ -46,6 +46,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "jobs": "List what was submitted from here.",
         "read": "Read one page while you wait; its markdown to stdout.",
         "top": "Show the jobs of the workspace live on one screen.",
+        "webhooks": "Register webhooks, and receive their deliveries on this machine.",
         "events": "Write what happens in the workspace as JSONL, as it happens.",
         "completion": "Write the completion script of a shell to stdout.",
     },

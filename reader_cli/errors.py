@@ -3,6 +3,7 @@
 ReaderError                     message, hint, exit_code
 ├── UsageError                  2   bad option, bad input file
 ├── ConfigError                 6   no key, an empty variable, an engine that is not installed
+├── NotGenuine                  6   a delivery whose signature is stale or forged
 ├── NotFoundLocally             7   a JOB that names nothing, no engine running
 ├── NothingToDo                 8   nothing to retry, a second engine on one data folder
 ├── Unreachable                 9   no answer, or an answer that is not the API
@@ -75,6 +76,12 @@ class UsageError(ReaderError):
 class ConfigError(ReaderError):
     exit_code = ExitCode.AUTH
     code = "configuration"
+
+
+class NotGenuine(ReaderError):
+    """`code` is the verdict: `stale` or `forged`."""
+
+    exit_code = ExitCode.AUTH
 
 
 class NotFoundLocally(ReaderError):

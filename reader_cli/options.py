@@ -57,6 +57,9 @@ Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to th
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
 Via = Annotated[str, typer.Option(metavar="auto|sse|poll", help="How to follow the job.")]
+PublicUrl = Annotated[
+    str | None, typer.Option("--public-url", metavar="URL", help="Where the server reaches this port: a tunnel's URL.")
+]
 Interval = Annotated[
     float | None,
     typer.Option(parser=parse_duration, metavar="DURATION", help="Poll this often [default: 1 s, growing to 15 s]."),
