@@ -39,9 +39,17 @@ class Interrupted(ReaderError):
         return error
 
 
+@dataclass(frozen=True, slots=True)
+class HookOptions:
+    """To be reported to: `port` 0 is any; `public_url` is where the server reaches it, None on this machine."""
+
+    port: int = 0
+    public_url: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class FollowOptions:
-    """The options of waiting, checked before anything is sent. Durations in seconds."""
+    """The options of waiting, checked before anything is sent. Durations in seconds. With `hook` it is by webhook."""
 
     via: str = "auto"
     interval: float | None = None
@@ -50,6 +58,7 @@ class FollowOptions:
     progress: str = "auto"
     max_failures: str = "0"
     cancel_on_interrupt: bool = False
+    hook: HookOptions | None = None
     limit: FailureLimit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,11 +80,8 @@ class Target:
 
 def follow(session: Session, target: Target, options: FollowOptions, *, json: bool = False) -> Tally:
     """Watches `target` to its end. With `json` the events go to stdout as JSON lines."""
-    from reader_cli.client.watch import watch_jobs
-
-    events = watch_jobs(session.client, target.job_ids, watch_options(session.env, options), before=target.before)
     write = [JsonEvents(lambda line: write_line(session.env, line)).show] if json else []
-    return show_events(session, target, options, events, write)
+    return show_events(session, target, options, _watch(session, target, options), write)
 
 
 def follow_results(
@@ -99,6 +105,19 @@ def follow_results(
 
     watching = watch_options(session.env, options)
     return show_events(session, target, options, events(), [])
+
+
+def _watch(session: Session, target: Target, options: FollowOptions) -> Iterable[Event]:
+    client, watching = session.client, watch_options(session.env, options)
+    if hook := options.hook:
+        from reader_cli.webhooks.watching import watch_by_webhook
+
+        return watch_by_webhook(
+            client, target.job_ids, watching, port=hook.port, public_url=hook.public_url, before=target.before
+        )
+    from reader_cli.client.watch import watch_jobs
+
+    return watch_jobs(client, target.job_ids, watching, before=target.before)
 
 
 def watch_options(env: Env, options: FollowOptions) -> WatchOptions:
