@@ -29,6 +29,8 @@ def main() -> int:
         home = Home(options.data_dir)
     except Occupied as occupied:
         return _fail(ExitCode.CONFLICT, str(occupied))
+    except OSError as error:
+        return _fail(ExitCode.USAGE, f"the data folder cannot be used: {error}")
     _start_logging(home.folder / "engine.log" if options.background else None)
     return _serve(home, options, key)
 

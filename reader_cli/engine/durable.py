@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
@@ -19,8 +20,6 @@ class Durable:
     """Launch and use it on one event loop; its workflows run there."""
 
     def __init__(self, file: Path, run: Run) -> None:
-        with sqlite3.connect(file) as db:
-            db.execute("PRAGMA journal_mode = WAL")
         DBOS(config=_config(file))
 
         # A run that never recovers would stay active for ever, so there is no last attempt.
@@ -47,7 +46,9 @@ class Durable:
 def _config(file: Path) -> DBOSConfig:
     return {
         "name": "reader",
-        "system_database_url": f"sqlite:///{file}",
+        # Says what kind of database it is. Where it is does not go in there: a path may hold ?, # and %.
+        "system_database_url": "sqlite:///runs.db",
+        "db_engine_kwargs": {"creator": partial(_connect, file)},
         # DBOS leaves the runs of other versions and executors alone, and so would never finish them.
         "application_version": "1",
         "executor_id": "engine",
@@ -57,3 +58,10 @@ def _config(file: Path) -> DBOSConfig:
         "log_level": "ERROR",
         "enable_otlp": False,
     }
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(file, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    return connection

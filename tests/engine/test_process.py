@@ -71,6 +71,15 @@ def test_a_folder_has_one_engine(data_dir: Path) -> None:
         assert json.loads((data_dir / "engine.json").read_bytes())["pid"] == engine.pid
 
 
+def test_folders_with_difficult_names(tmp_path: Path, site: Site) -> None:
+    with Engine.start(tmp_path / "a b#c?d%20é" / "x") as engine:
+        assert engine.wait(engine.submit({"urls": site.urls(1)}))["completed"] == 1
+    assert not [entry for entry in tmp_path.rglob("*") if "b#c?d%20é" not in str(entry)]
+    (tmp_path / "file").touch()
+    refused = run_engine("--data-dir", str(tmp_path / "file"))
+    assert refused.returncode == 2 and str(tmp_path / "file") in refused.stderr and "Traceback" not in refused.stderr
+
+
 def test_an_engine_that_is_going_is_waited_for(data_dir: Path, site: Site) -> None:
     site.slow["/0"] = 30.0
     with Engine.start(data_dir) as going:
