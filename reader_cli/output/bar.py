@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID
@@ -14,6 +19,7 @@ from reader_cli import events
 from reader_cli.env import Env
 from reader_cli.output.text import count, duration, harmless
 from reader_cli.rate import Rate
+from reader_cli.signals import handling
 
 ALL_JOBS = ""  # the key of the bar that adds up several jobs
 NARROW = 100  # columns; below this the rarer figures are left out
@@ -39,7 +45,7 @@ class Bar:
         self._progress = Progress(
             NameColumn(table_column=Column(max_width=32, no_wrap=True, overflow="ellipsis")),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
-            FiguresColumn(console.width, table_column=Column(no_wrap=True)),
+            FiguresColumn(console, table_column=Column(no_wrap=True)),
             console=console,
             refresh_per_second=8,
             redirect_stdout=False,
@@ -53,6 +59,10 @@ class Bar:
             self._add(ALL_JOBS, count(len(names), "job"))
         for job_id in list(names)[: max(1, console.height - 4)]:
             self._add(job_id, names[job_id])
+        self._signals = ExitStack()
+        if threading.current_thread() is threading.main_thread():
+            self._signals.enter_context(handling(signal.SIGTSTP, self._suspend))
+            self._signals.enter_context(handling(signal.SIGCONT, self._resume))
         self._progress.start()
 
     def show(self, event: events.Event) -> None:
@@ -64,7 +74,19 @@ class Bar:
             self._update(ALL_JOBS, _sum(self._jobs.values()))
 
     def close(self) -> None:
+        self._signals.close()
         self._progress.stop()
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-Z: the cursor is given back first, or the shell would be left without one."""
+        self._progress.stop()
+        with handling(signal.SIGTSTP, signal.SIG_DFL):
+            os.kill(os.getpid(), signal.SIGTSTP)  # returns when it is continued
+
+    def _resume(self, number: int, frame: FrameType | None) -> None:
+        """`fg` goes on drawing; `bg` leaves the terminal to whom it belongs now."""
+        if os.tcgetpgrp(self._progress.console.file.fileno()) == os.getpgrp():
+            self._progress.start()
 
     def _add(self, key: str, name: str) -> None:
         self._tasks[key] = self._progress.add_task(
@@ -99,9 +121,9 @@ class NameColumn(ProgressColumn):
 class FiguresColumn(ProgressColumn):
     """`45/100  2 failed  3.1/s  0:12  ETA 0:18  43 credits  sse`"""
 
-    def __init__(self, width: int, table_column: Column) -> None:
+    def __init__(self, console: Console, table_column: Column) -> None:
         super().__init__(table_column)
-        self._wide = width >= NARROW
+        self._console = console
 
     def render(self, task: Task) -> Text:
         counts: Counts = task.fields["counts"]
@@ -119,7 +141,7 @@ class FiguresColumn(ProgressColumn):
         yield duration(task.elapsed or 0)
         if rate and not task.finished:
             yield f"ETA {duration((counts.total - counts.completed) / rate)}"
-        if counts.credits_used and self._wide:
+        if counts.credits_used and self._console.width >= NARROW:
             yield count(counts.credits_used, "credit")
         if task.fields["via"]:
             yield task.fields["via"]
