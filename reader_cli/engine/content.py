@@ -36,6 +36,7 @@ FURNITURE_NAME = re.compile(
     r"|(?:site|page|global)[-_]header",
     re.IGNORECASE,
 )
+MOST_LINKS = 5000
 WEB = ("http://", "https://")
 CONTAINERS = ("main", "[role=main]", "article")
 DENSE = 0.4  # of the page's text: a container with less is not all of its content
@@ -62,8 +63,8 @@ def head(tree: LexborHTMLParser, base: str) -> dict[str, Any]:
 
 
 def links(tree: LexborHTMLParser, base: str) -> list[str]:
-    """The page's http(s) links, absolute, without fragments, each once, in order."""
-    found = (_join(base, node.attributes["href"]) for node in tree.css("a[href], area[href]"))
+    """The first of the page's http(s) links, absolute, without fragments, each once, in order."""
+    found = (_join(base, node.attributes["href"]) for node in tree.css("a[href], area[href]")[:MOST_LINKS])
     return list(dict.fromkeys(link.partition("#")[0] for link in found if link))
 
 
