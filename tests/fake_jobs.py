@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -26,6 +27,7 @@ class FakeJob:
         self.completed = 0
         self.counts_failed = counts_failed
         self.ended: str | None = None  # completedAt
+        self.ended_at = 0.0  # by the monotonic clock
         self.runs = 0
         self.events: list[tuple[str, Any]] = []
         self.changed = threading.Condition()
@@ -60,6 +62,7 @@ class FakeJob:
         with self.changed:
             self.status, self.error = status, error
             self.runs += 1
+            self.ended_at = time.monotonic()
             self.ended = f"2026-04-04T12:00:{self.runs:02}Z"
             if status != "cancelled":
                 name = "job:failed" if status == "failed" else "job:completed"

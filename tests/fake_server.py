@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from fake_faults import Fault, refuse
 from fake_jobs import FakeJob, make_page
@@ -37,7 +37,7 @@ class Request:
 
     @property
     def path(self) -> str:
-        return urlsplit(self.target).path
+        return unquote(urlsplit(self.target).path)
 
     def number(self, name: str, default: int) -> int:
         return int(parse_qs(urlsplit(self.target).query).get(name, [str(default)])[0])
@@ -117,6 +117,7 @@ class FakeServer:
         self.cap: Iterator[int] | None = None  # pages of an answer at most, however many were asked for
         self.claimed_entries: int | None = None  # pagination.total, whatever there is
         self.always_more = False
+        self.before_answer: Callable[[], object] = lambda: None
         self.by_key: dict[str, dict[str, Any]] = {}
         self.workspace: list[tuple[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
@@ -177,6 +178,7 @@ class FakeServer:
 
     def handle(self, request: Request) -> tuple[int, Any]:
         """The right answer: status and envelope."""
+        self.before_answer()
         for method, pattern, route in _ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:

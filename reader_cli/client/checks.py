@@ -29,6 +29,7 @@ class Watched:
     ledger: Ledger
     check_at: float
     checked_at: float = float("-inf")
+    known_at: float = float("-inf")  # the latest `checked_at` that got an answer
     heard_at: float = float("-inf")
     quiet: float = 10.0
     deaf: int = 0
@@ -68,6 +69,7 @@ class Checker:
             yield from self._bear(job, error)
             return
         self.answered()
+        job.known_at = job.checked_at
         progress = job.ledger.update(answer)
         if job.ledger.job is None:
             if self._doubt(job) >= OLD_STATE:

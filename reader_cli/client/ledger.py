@@ -11,7 +11,7 @@ import msgspec
 from reader_cli.client.slices import Slice
 from reader_cli.client.wire import JobShape, decode
 from reader_cli.events import Done, PageDone, PageFailed, Progress
-from reader_cli.models import ACTIVE, MAX_LIMIT, Status
+from reader_cli.models import ACTIVE, MAX_LIMIT
 from reader_cli.output.jsonl import Head, is_failed, read_head
 
 PROBE = 20  # pages that a GET may bring along when some may be missing
@@ -63,6 +63,7 @@ class Ledger:
         self._failed = 0  # of the seen ones
         self._counted: int | None = None  # failures, as the results themselves told them
         self._shown: Progress | None = None
+        self._told_failed: int | None = None  # by an event that told the end
 
     @property
     def completed(self) -> int:
@@ -87,7 +88,7 @@ class Ledger:
         server says that this is the end."""
         if pages and not (self._retried and not self.every_page):
             return self.position, PROBE
-        counted = self._shown and self._shown.failed is not None and self._shown.failed <= self._failed
+        counted = self._told_failed is not None and self._told_failed <= self._failed
         return (0, MAX_LIMIT) if ended and not counted else (0, 1)
 
     def unsettled(self, *, pages: bool) -> bool:
@@ -120,17 +121,17 @@ class Ledger:
         self._before = None
 
     def progress(self, data: Any) -> Progress | None:
-        """Takes in an event's counts; None when they tell nothing new. Its terminal state is not believed."""
+        """Takes in an event's counts; None when they tell nothing new, or of an end, which GET has to confirm."""
         try:
             counts = msgspec.convert(data, _Counts)
         except msgspec.ValidationError:
             return None
+        if counts.status not in ACTIVE:
+            self._told_failed = counts.failed
+            return None
         if counts.completed < self.completed:
             return None  # an old event
-        if counts.status in ACTIVE:
-            self._before = None
-        else:
-            counts.status = Status.PROCESSING
+        self._before = None
         return self._show(counts, self._shown.credits_used if self._shown else None)
 
     def first_seen(self, line: bytes) -> Outcome | None:

@@ -86,4 +86,5 @@ def _read_leniently(answer: Answer) -> Slice:
 
 def _slice(answer: Answer, envelope: _Envelope, pages: Sequence[msgspec.Raw | bytes]) -> Slice:
     pagination = envelope.pagination
-    return Slice(envelope.data, pages, pagination.has_more, pagination.total, len(answer.body))
+    job = JobShape(*(getattr(envelope.data, name) for name in JobShape.__struct_fields__))  # without its pages
+    return Slice(job, pages, pagination.has_more, pagination.total, len(answer.body))

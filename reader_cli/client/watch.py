@@ -28,6 +28,7 @@ RECONNECT = (0.2, 10.0)  # seconds before a stream is opened again: at first, an
 LASTING = 5.0  # seconds that a stream lives to count as a good one
 LOOK_UP = 0.25  # seconds after which the client's clock is looked at: it may run faster than the system's
 CROWD = 5  # jobs that are polled at the pace of one
+NEVER = float("-inf")
 ENDS = frozenset({"done", "job:completed", "job:failed"})
 
 
@@ -99,7 +100,7 @@ class _Watch:
         self._name = ledgers[0].job_id if self._has_pages else ""
         self._told = ""
         self._stream: EventStream | None = None
-        self._opened = 0  # streams so far
+        self._opened_at = NEVER
         self._connected_at = self._connect_at = self._started
         self._failures = 0  # of streams in a row
         self._last_id = ""
@@ -137,11 +138,15 @@ class _Watch:
         due += [deadline] if deadline is not None else []
         due += [] if self._polling or self._stream else [self._connect_at]
         pause = min(due) - now
-        if self._stream:
+        if self._stream and not self._holding():
             return self._stream.get(min(pause, LOOK_UP))
         if pause > 0:
             self._client.sleep(pause)
         return None
+
+    def _holding(self) -> bool:
+        """Pages are to come in order: first those that were missed, from GET, then what an opened stream tells."""
+        return any(job.ledger.every_page and job.known_at < self._opened_at for job in self._jobs.values())
 
     def _check_due(self) -> Iterator[Event | Outcome]:
         now = self._client.clock()
@@ -178,9 +183,9 @@ class _Watch:
             yield from self._take_message(signal)
         elif isinstance(signal, Opened):
             self._checker.answered()
-            self._opened += 1
-            fresh = self._opened == 1 and not self._has_pages
-            self._check_all(self._client.clock() + (UNHEARD if fresh else 0.0))
+            now, first = self._client.clock(), self._opened_at == NEVER
+            self._opened_at = now
+            self._check_all(now + (UNHEARD if first and not self._has_pages else 0.0))
             yield from self._tell_via("sse")
         else:
             refused = signal.refused and not _is_missing(signal.error)
