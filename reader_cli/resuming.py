@@ -2,7 +2,7 @@
 
 For JSON lines of whole jobs, one line an entry. Entries keep their place and only a retry changes them, those that
 failed (contract: what the engine adds). So what is compared with the server is every stretch of the file that holds a
-failed page, and the last one of each job; the others are believed.
+failed page, or what is no page (a power cut leaves zeros), and the last one of each job; the others are believed.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from reader_cli.models import MAX_LIMIT
 from reader_cli.output.files import OldLines, PartFile
-from reader_cli.output.jsonl import is_failed
+from reader_cli.output.jsonl import Head
 
 if TYPE_CHECKING:
     from reader_cli.client.api import Client
@@ -62,9 +64,16 @@ def _match(client: Client, job_id: str, old: OldLines) -> int:
     while entry < entries and not old.ended:
         lines = old.take(min(MAX_LIMIT, entries - entry), STRETCH)
         last = old.ended or entry + len(lines) == entries
-        if last or any(map(is_failed, lines)):
+        if last or any(map(_is_doubtful, lines)):
             now = iter_pages(client, job_id, skip=entry, limit=len(lines))
             if [line + b"\n" for line in now] != lines:
                 raise _Differs
         entry += len(lines)
     return entry
+
+
+def _is_doubtful(line: bytes) -> bool:
+    try:
+        return msgspec.json.decode(line, type=Head).error is not None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True

@@ -19,6 +19,8 @@ from reader_cli.resuming import BEGINNING, find_start
 from reader_cli.session import Session, open_env, open_session
 from reader_cli.submitted import check_submitted, record_keys
 
+USUAL = FollowOptions()
+
 
 def results(
     ctx: typer.Context,
@@ -79,8 +81,9 @@ def results(
     if destination.finished:
         env.say(f"reader: {output} is whole: nothing to do (--force replaces it)")
         return ExitCode.OK
+    patience = None if give_up_after == USUAL.give_up_after else give_up_after
     with open_session(env, api_url, profile) as session:
-        return _write(session, request, jobs, give_up_after)
+        return _write(session, request, jobs, patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ class Request:
         if self.following and (selection.skip or selection.limit is not None):
             raise UsageError("--skip and --limit do not go with --follow, which goes on to the job's end")
         if selection.missing and (destination.output_dir or destination.format == "markdown"):
-            raise UsageError("--missing writes URLs, not pages", hint="Choose jsonl, json, csv or urls as --format.")
+            raise UsageError("--missing writes URLs, and neither --format markdown nor --output-dir is for them")
+        if selection.with_input and destination.format in ("urls", "markdown"):
+            raise UsageError(f"--with-input has no place in --format {destination.format}")
 
     @property
     def continuable(self) -> bool:
@@ -108,11 +113,11 @@ class Request:
 
 def _refuse_waiting(following: FollowOptions) -> None:
     """Of these, reading what is there takes --give-up-after alone, and --progress has nothing to show."""
-    if following != replace(FollowOptions(), give_up_after=following.give_up_after, progress=following.progress):
+    if following != replace(USUAL, give_up_after=following.give_up_after, progress=following.progress):
         raise UsageError("--via, --interval, --timeout and --max-failures need --follow")
 
 
-def _write(session: Session, request: Request, refs: Sequence[str], patience: float) -> int:
+def _write(session: Session, request: Request, refs: Sequence[str], patience: float | None) -> int:
     selection, destination = request.selection, request.destination
     job_ids = session.job_ids(refs, reading=True)
     if selection.needs_inputs:

@@ -35,8 +35,8 @@ class Destination:
             raise UsageError("-o writes one file and --output-dir one a page: choose one of them")
         if self.force and not (self.output or self.output_dir):
             raise UsageError("--force needs -o FILE or --output-dir DIR")
-        if self.resume and (not self.output or (self.output.exists() and not self.output.is_file())):
-            raise UsageError("--resume needs -o and a file", hint="A folder is simply written again.")
+        if self.resume and not self._resumable:
+            raise UsageError("--resume needs -o FILE, and can go on with a file alone")
         if self.output_dir and (self.format not in (None, *IN_FOLDER) or self.fields):
             raise UsageError("--output-dir writes markdown, or with --format json the page objects, and no --fields")
         if self.fields and self.format not in (None, *FIELDED):
@@ -59,7 +59,13 @@ class Destination:
     @property
     def finished(self) -> bool:
         """Whether there is a whole file, and nothing to resume."""
-        return self.resume and not self.force and self.output is not None and self.output.exists()
+        return self.resume and not self.force and self.output is not None and self.output.is_file()
+
+    @property
+    def _resumable(self) -> bool:
+        return (
+            self.output is not None and str(self.output) != "-" and (self.output.is_file() or not self.output.exists())
+        )
 
 
 class Pages:
