@@ -57,6 +57,7 @@ class Ledger:
         self.job: JobShape | None = None  # as GET told it last; None until it tells of the run that is watched
         self._before = before
         self._retried = before is not None
+        self._retrying = False  # now: errors among the results may still be replaced
         self._entries = 0  # of the results
         self._history: int | None = None  # pages that finished before the watch began and are not wanted
         self._seen: Counter[tuple[str, bool]] = Counter()
@@ -110,7 +111,8 @@ class Ledger:
         self._before = None
         self.job = job
         self._entries = answer.entries
-        self._retried = self._retried or self._holds_old_errors
+        self._retrying = answer.retrying
+        self._retried = self._retried or answer.retrying
         if self._history is None:
             whole = job.completed <= len(answer.pages) and not self._retried
             self._history = 0 if self.every_page or whole else job.completed
@@ -145,13 +147,13 @@ class Ledger:
 
     def next_entry(self, line: bytes) -> Outcome | None:
         """`first_seen` for entries that are read on from `position`."""
-        return None if self._holds_old_errors and is_failed(line) else self.first_seen(line)
+        return None if self._retrying and is_failed(line) else self.first_seen(line)
 
     def reconcile(self, line: bytes, met: Counter[tuple[str, bool]]) -> Outcome | None:
         """The page of an entry when all are read, from the first one on; `met` counts them by key, because a URL that
         was submitted twice has two entries. None when it had its event, or needs none."""
         outcome = Outcome(self.job_id, read_head(line), line)
-        if outcome.failed and self._holds_old_errors:
+        if outcome.failed and self._retrying:
             return None
         met[outcome.key] += 1
         if met[outcome.key] <= self._seen[outcome.key]:
@@ -172,12 +174,6 @@ class Ledger:
         if failed is None:
             failed = self._failed if self._counted is None else self._counted
         return Done(self.job_id, job.status, job.completed, job.total, failed, int(job.credits_used or 0), job.error)
-
-    @property
-    def _holds_old_errors(self) -> bool:
-        """While a retry runs there are more entries than pages attempted, and errors among them that may still be
-        replaced (contract: what the engine adds)."""
-        return self.job is not None and not self.terminal and self._entries > self.job.completed
 
     def _see(self, outcome: Outcome, count: int) -> None:
         self._failed += (count - self._seen[outcome.key]) if outcome.failed else 0

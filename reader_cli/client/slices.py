@@ -23,6 +23,11 @@ class Slice(NamedTuple):
     entries: int
     size: int
 
+    @property
+    def retrying(self) -> bool:
+        """More results than pages attempted: the errors among them may still be replaced (contract: the engine)."""
+        return not self.job.terminal and self.entries > self.job.completed
+
     def lines(self) -> Iterator[bytes]:
         """The pages as `jsonl.to_line` makes them."""
         return (to_line(bytes(page)) for page in self.pages)

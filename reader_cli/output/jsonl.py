@@ -20,6 +20,7 @@ _HOSTILE_BYTES = (
     re.compile(rb"\xd8\x9c"),
 )
 _TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\],:]|[^\s"{}\[\],:]++', re.DOTALL)
+_LEADING_URL = re.compile(rb'\{\s*"url"\s*:\s*"([^"\\]*)"')
 _NOT_JSON = {"NaN": "null", "Infinity": "null", "-Infinity": "null"}
 
 
@@ -52,6 +53,12 @@ def read_head(line: bytes) -> Head:
         return msgspec.json.decode(line, type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_odd_head(line)
+
+
+def read_url(line: bytes) -> bytes:
+    """What tells a page from others: its URL as it is written, which most servers write first."""
+    found = _LEADING_URL.match(line)
+    return found[1] if found else read_head(line).url.encode("utf-8", "surrogatepass")
 
 
 def is_failed(line: bytes) -> bool:

@@ -74,7 +74,7 @@ FAULTS = {
     "cut": faults.cut(3000),
     "html": faults.html(),
     "junk": faults.reply(200, b"{}"),
-    "limited": faults.rate_limited(30),
+    "limited": faults.rate_limited(5),
     "trouble": faults.refuse(500, "internal_error"),
 }
 
@@ -117,6 +117,20 @@ def test_a_server_that_stays_away_is_an_error_after_the_pages_that_came(
 def test_a_refusal_is_told(client: Client, server: FakeServer) -> None:
     with pytest.raises(ApiError):
         list(iter_pages(client, "job_unknown"))
+
+
+@pytest.mark.parametrize("retried_at", [12, 150, 390])
+def test_results_that_shift_while_they_are_read(retried_at: int, client: Client, server: FakeServer) -> None:
+    pages = make_pages(400, failing=[5, 130, 300])
+    job = ended_job(server, pages)
+    lines = iter_pages(client, job.id)
+    told = list(itertools.islice(lines, retried_at))
+    job.retry()
+    for number in (5, 130, 300):  # the engine keeps their places, others may not
+        job.replace(next(i for i, entry in enumerate(job.entries) if "error" in entry), make_page(number), to=399)
+    job.end()
+    told += lines
+    assert sorted(json.loads(line)["url"] for line in told) == sorted(page["url"] for page in pages)
 
 
 def test_odd_pages_come_through(client: Client, server: FakeServer) -> None:
