@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 RATE_SECONDS = 30.0  # the window over which pages/s is measured
+LEAST_SECONDS = 1.0  # two counts that come together say nothing of speed
 
 
 class Rate:
@@ -27,4 +28,4 @@ class Rate:
             return 0.0
         seconds = self._clock() - self._points[0][0]
         pages = self._points[-1][1] - self._points[0][1]
-        return max(pages / seconds, 0.0) if seconds > 0 else 0.0  # a retry takes pages back
+        return max(pages, 0) / max(seconds, LEAST_SECONDS)  # a retry takes pages back

@@ -32,7 +32,7 @@ class Finished:
 def new_environ(home: Path, **variables: str) -> dict[str, str]:
     """An environment in which nothing of this machine's configuration is seen."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("READER_", "XDG_", "COV_"))}
-    for name in ("CI", "NO_COLOR", "COLUMNS", "FORCE_COLOR"):
+    for name in ("CI", "NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR"):
         kept.pop(name, None)
     folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
     return {**kept, "HOME": str(home), **folders, **variables}

@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "reader_cli"
 FORBIDDEN = {
     "client": {"typer", "rich", "reader_cli.engine", "reader_cli.commands", "reader_cli.output.progress"},
     "engine": {"typer", "rich", "httpx", "reader_cli.client", "reader_cli.commands", "reader_cli.output"},
+    "top": {"typer", "httpx", "reader_cli.engine", "reader_cli.commands"},
     "output": {"httpx", "reader_cli.client", "reader_cli.engine", "reader_cli.commands"},
 }
 

@@ -56,7 +56,7 @@ class _App:
         while not self._over:
             self._inbox.run()
             self._ask_what_is_due()
-            terminal.draw(draw(self._view, self._around, *terminal.console.size))
+            terminal.draw(draw(self._view, self._around, *terminal.measure()))
             keys = terminal.wait(TICK)
             if keys is None:
                 return
@@ -114,7 +114,8 @@ class _App:
         self._board.ask_later(job_id, 0.0)
 
     def _retried(self, job_id: str, answer: Mapping[str, Any]) -> None:
-        self._view.told = f"{job_id} reads {count(int(answer.get('retrying') or 0), 'page')} again"
+        pages = answer.get("retrying")
+        self._view.told = f"{job_id} reads {count(pages, 'page') if isinstance(pages, int) else 'what failed'} again"
         self._board.queue_again(job_id)
 
     def _tell(self, error: ReaderError) -> None:

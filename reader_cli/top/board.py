@@ -19,6 +19,7 @@ QUIET = 60.0  # seconds without news of an active job, until GET is asked: nobod
 AGAIN = 30.0  # seconds after a GET that failed
 ASKED_AT_ONCE = 4  # GETs that may be under way
 MOST_ROWS = 5000
+MOST = 10**12  # of anything that is counted; more is nonsense, and longer than a column
 GONE = "gone"  # the status of a job that the server does not know any more
 UNSEEN = "?"  # of one that it was not asked about yet
 
@@ -92,14 +93,12 @@ class Board:
             return
         known = event.job_id in self.rows
         row = self._row(event.job_id)
-        data = event.data
-        status = data.get("status")
-        if status in ACTIVE:
-            row.status = status
-        counts = (data.get(key) for key in ("completed", "total", "failed", "creditsUsed"))
-        self._count(row, *counts)
+        data, active = event.data, str(event.data.get("status")) in ACTIVE
+        if active:
+            row.status = data["status"]
+        self._count(row, *(data.get(key) for key in ("completed", "total", "failed", "creditsUsed")))
         row.rate.add(row.completed)
-        row.check_at = self._clock() + (QUIET if known and status in ACTIVE else 0.0)
+        row.check_at = self._clock() + (QUIET if known and active else 0.0)
 
     def learn(self, job: Job) -> bool:
         """What GET said. Returns whether the job has ended since we looked last."""
@@ -162,9 +161,10 @@ class Board:
 
 def _first_url(job: Job) -> str:
     """Of the results that came along, one at most."""
-    pages = job.get("results") or []
-    return str(pages[0].get("url", "")) if isinstance(pages, list) and isinstance(pages[0], dict) else ""
+    pages = job.get("results")
+    first = pages[0] if isinstance(pages, list) and pages else None
+    return str(first.get("url") or "") if isinstance(first, dict) else ""
 
 
 def _whole(value: object, known: _T) -> int | _T:
-    return value if isinstance(value, int) and value >= 0 else known
+    return value if isinstance(value, int) and 0 <= value < MOST else known

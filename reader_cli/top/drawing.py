@@ -25,7 +25,7 @@ STYLES = {
     Status.FAILED: "red",
     Status.CANCELLED: "yellow",
 }
-LIST_KEYS = "↑↓ select  enter open  s sort  S reverse  c cancel  r retry  q quit  (by {})"
+LIST_KEYS = "↑↓ select  enter open  s sort ({})  S reverse  c cancel  r retry  q quit"
 DETAIL_KEYS = "↑↓ scroll  c cancel  r retry  q back"
 
 

@@ -15,7 +15,7 @@ from threading import Lock
 from types import FrameType, TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
 from reader_cli.env import Env
@@ -66,7 +66,7 @@ class Terminal:
         self._inbox = inbox
         self._keys = env.stdin.fileno()
         self._text = io.TextIOWrapper(env.stdout, encoding="utf-8", errors="replace", write_through=True)
-        self.console = Console(file=self._text, force_terminal=True, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=self._text, force_terminal=True, highlight=False, markup=False, emoji=False)
         self._signals = ExitStack()
         self._screen = ExitStack()
         self._drawn_at = float("-inf")
@@ -84,6 +84,12 @@ class Terminal:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._leave()
+
+    def measure(self) -> tuple[int, int]:
+        """Columns and lines as they are now. LINES and COLUMNS, which rich would believe, outlive a resizing."""
+        columns, lines = os.get_terminal_size(self._keys)
+        self._console.size = ConsoleDimensions(columns or 80, lines or 24)
+        return self._console.size
 
     def draw(self, picture: RenderableType) -> None:
         self._live.update(picture, refresh=True)
@@ -125,7 +131,7 @@ class Terminal:
     def _take_over(self) -> None:
         self._screen.enter_context(_cbreak(self._keys))
         self._live = self._screen.enter_context(
-            Live(console=self.console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+            Live(console=self._console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
         )
         self._text.write(PASTES_MARKED[0])
         self._screen.callback(self._text.write, PASTES_MARKED[1])

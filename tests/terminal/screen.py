@@ -90,9 +90,9 @@ class Terminal:
             assert self._read(deadline - time.monotonic()), f"{texts} never came, last: {chr(10).join(self.picture)}"
         return self.picture
 
-    def wait_for(self, text: bytes, seconds: float = 60) -> None:
+    def wait_for(self, text: bytes, seconds: float = 60, *, times: int = 1) -> None:
         deadline = time.monotonic() + seconds
-        while text not in self.seen:
+        while self.seen.count(text) < times:
             assert self._read(deadline - time.monotonic()), f"{text!r} never came; seen: {self.seen[-2000:]!r}"
 
     def finish(self, seconds: float = 60) -> int:
