@@ -80,7 +80,7 @@ class Terminal:
     def picture(self) -> list[str]:
         """The lines of the last whole picture of a full screen, without colours; none before the first."""
         whole = [part for part in self.seen[self._resized_at :].split(HOME)[1:] if part.count(b"\n") >= self.rows - 1]
-        lines = _SEQUENCE.sub(b"", whole[-1]).decode().split("\n") if whole else []
+        lines = _SEQUENCE.sub(b"", whole[-1]).decode(errors="replace").split("\n") if whole else []
         return [line.rstrip("\r") for line in lines[: self.rows]]
 
     def wait_for_picture(self, *texts: str, without: str = "\0", seconds: float = 30) -> list[str]:
