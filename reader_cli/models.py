@@ -76,6 +76,19 @@ MAX_PAGES = (1, 10_000, 20)
 BATCH_CONCURRENCY = (1, 20)
 
 
+class Tier(StrEnum):
+    """Of the hosted service."""
+
+    FREE = "free"
+    PRO = "pro"
+    BUSINESS = "business"
+    ENTERPRISE = "enterprise"
+
+
+# Requests a minute and active jobs (contract: limits).
+TIERS = {Tier.FREE: (10, 2), Tier.PRO: (60, 10), Tier.BUSINESS: (200, 50), Tier.ENTERPRISE: (1000, 200)}
+
+
 class WebhookEvent(StrEnum):
     STARTED = "job.started"
     PAGE = "job.page"

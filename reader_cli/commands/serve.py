@@ -10,6 +10,7 @@ import typer
 from reader_cli.env import engine_dir
 from reader_cli.errors import ConfigError
 from reader_cli.local import NOT_INSTALLED, is_installed
+from reader_cli.models import Tier
 from reader_cli.session import open_env
 
 
@@ -21,14 +22,25 @@ def serve(
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Read private addresses although others can reach this engine.")
     ] = False,
+    tier: Annotated[
+        Tier | None, typer.Option(help="Enforce the hosted service's limits of a tier.", show_default=False)
+    ] = None,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute; more are answered by 429.")] = None,
+    max_active_jobs: Annotated[
+        int | None, typer.Option(min=1, help="Jobs queued or processing; one more is answered by 429.")
+    ] = None,
+    credits: Annotated[int | None, typer.Option(min=0, help="Credits a month; without enough, 402.")] = None,
 ) -> int:
     """Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished
-    jobs go on when it is started again. One data folder has one engine at a time: a second one exits 8.
+    jobs go on when it is started again. One data folder has one engine at a time: a second one exits 8. Without
+    limits of its own it has none; with them, scripts can be tried against 402 and 429.
     """
     open_env(ctx)
     if not is_installed():
         raise ConfigError("the local engine is not installed", hint=NOT_INSTALLED[1].split("\n")[0])
     command = [sys.executable, "-P", "-m", "reader_cli.engine", "--host", host, "--port", str(port)]
     command += ["--data-dir", str(data_dir or engine_dir()), *(["--allow-private"] if allow_private else [])]
+    limits = {"--tier": tier, "--rpm": rpm, "--max-active-jobs": max_active_jobs, "--credits": credits}
+    command += [f"{option}={value}" for option, value in limits.items() if value is not None]
     # The engine takes this process's place: its signals, its exit code, no process in between.
     os.execv(sys.executable, command)

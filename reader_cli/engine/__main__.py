@@ -13,6 +13,7 @@ from pathlib import Path
 
 from reader_cli.engine.home import Home, Occupied
 from reader_cli.errors import ExitCode
+from reader_cli.models import TIERS
 
 logger = logging.getLogger("reader_cli.engine")
 
@@ -43,11 +44,16 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--allow-private", action="store_true", help="let URLs lead to private addresses on any --host")
     parser.add_argument("--background", action="store_true", help="log to engine.log in the data folder")
     parser.add_argument("--idle-timeout", type=float, metavar="SECONDS", help="stop after so long without work")
+    parser.add_argument("--tier", choices=TIERS, help="the hosted service's limits of this tier")
+    parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
+    parser.add_argument("--max-active-jobs", type=int, metavar="N", help="jobs that may be queued or processing")
+    parser.add_argument("--credits", type=int, metavar="N", help="credits a month")
     return parser
 
 
 def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     from reader_cli.engine.database import TooNew
+    from reader_cli.engine.limits import limits_of
     from reader_cli.engine.server import CannotListen, Settings, serve
 
     def ready(url: str) -> None:
@@ -56,7 +62,8 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
             print(f"reader engine: listening on {url}" + ("" if key else f", key {home.key()}"), file=sys.stderr)
 
     private = options.allow_private or ipaddress.ip_address(options.host).is_loopback
-    settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout)
+    limits = limits_of(options.tier, options.rpm, options.max_active_jobs, options.credits)
+    settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout, limits)
     try:
         asyncio.run(serve(home, settings, ready))
     except TooNew as error:

@@ -25,8 +25,9 @@ from reader_cli.engine.requests import parse_body, parse_read, parse_window
 from reader_cli.engine.scrapes import Scrapes
 from reader_cli.engine.store import JobRow
 from reader_cli.engine.stream import EventStream, job_events, workspace_events
+from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks.service import Webhooks
-from reader_cli.models import IDEMPOTENCY_HEADER, ErrorCode, Mode, Pagination, Status
+from reader_cli.models import IDEMPOTENCY_HEADER, ErrorCode, Mode, Pagination
 
 BODY_BYTES = 16 << 20  # 1,000 URLs of the greatest length, and some air
 
@@ -40,6 +41,7 @@ class Services:
     jobs: Jobs
     scrapes: Scrapes
     webhooks: Webhooks
+    account: Account
     max_concurrency: int
     locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
@@ -108,7 +110,7 @@ async def delete_webhook(request: Request) -> Response:
 
 
 async def get_credits(request: Request) -> Response:
-    return _json(200, success(await _services(request).database.read(usage.credits)))
+    return _json(200, success(await _services(request).database.read(_services(request).account.credits)))
 
 
 async def get_history(request: Request) -> Response:
@@ -119,11 +121,9 @@ async def get_history(request: Request) -> Response:
 
 async def get_queue(request: Request) -> Response:
     services = _services(request)
-    active = await services.database.read(store.count, Status.PROCESSING)
-    waiting = await services.database.read(store.count, Status.QUEUED)
-    return _json(
-        200, success({"activeJobs": active, "waitingJobs": waiting, "maxConcurrency": services.max_concurrency})
-    )
+    active, waiting = await services.database.read(store.count_active)
+    queue = {"activeJobs": active, "waitingJobs": waiting, "maxConcurrency": services.max_concurrency}
+    return _json(200, success(queue))
 
 
 def _services(request: Request) -> Services:

@@ -13,7 +13,6 @@ logger = logging.getLogger(__name__)
 
 KEEP_SECONDS = 3600
 SCHEMA = Schema(
-    1,
     """
 CREATE TABLE pages (key TEXT PRIMARY KEY, created REAL NOT NULL, value BLOB NOT NULL);
 CREATE INDEX pages_created ON pages (created);

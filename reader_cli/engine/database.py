@@ -24,10 +24,15 @@ class TooNew(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`sql` makes the tables of `version`, in statements that end with semicolons."""
+    """`sql` makes the tables of `version`, in statements that end with semicolons; `upgrades` make version 2 out of 1,
+    and so on."""
 
-    version: int
     sql: str
+    upgrades: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> int:
+        return 1 + len(self.upgrades)
 
 
 class Database:
@@ -44,7 +49,10 @@ class Database:
         self._readers = ThreadPoolExecutor(READERS, "database-reader")
 
     async def open(self) -> None:
-        """Creates the tables of a new file. Raises TooNew for a file that a later version wrote."""
+        """Creates the tables of a new file, and upgrades those of an older one, all or nothing.
+
+        Raises TooNew for a file that a later version wrote.
+        """
         await self.write(_prepare, self._schema)
 
     async def write(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
@@ -98,7 +106,7 @@ def _prepare(db: sqlite3.Connection, schema: Schema) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found > schema.version:
         raise TooNew(f"a later version wrote it (schema {found}; this version knows {schema.version})")
-    if found == 0:
-        for statement in schema.sql.split(";"):
+    for sql in schema.upgrades[found - 1 :] if found else (schema.sql,):
+        for statement in sql.split(";"):
             db.execute(statement)
-        db.execute(f"PRAGMA user_version = {schema.version}")
+    db.execute(f"PRAGMA user_version = {schema.version}")

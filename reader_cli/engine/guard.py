@@ -1,4 +1,4 @@
-"""Around every request: its id, the key check, and a line in the log for what goes wrong."""
+"""Around every request: its id, the key check, the requests of a minute, and a line in the log for what goes wrong."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reader_cli.engine import site
+from reader_cli.engine.limits import RequestBudget
 from reader_cli.engine.refusals import Refused
+from reader_cli.engine.stream import is_stream
 from reader_cli.models import KEY_HEADER, REQUEST_ID_HEADER, ErrorCode
 
 logger = logging.getLogger(__name__)
@@ -21,9 +23,10 @@ class Guard:
     """`open` counts the requests and streams that are being answered, `quiet_since` is when the last one ended
     (monotonic seconds)."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    def __init__(self, app: ASGIApp, key: str, requests: RequestBudget) -> None:
         self._app = app
         self._key = key.encode()
+        self._requests = requests
         self.open = 0
         self.quiet_since = time.monotonic()
 
@@ -37,8 +40,10 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: _Tagged) -> None:
         try:
-            if not scope["path"].startswith(site.MOUNT + "/"):
+            if not _is_open(scope["path"]):
                 self._check_key(Headers(scope=scope))
+                if not is_stream(scope["path"]):  # contract: an open stream costs no request
+                    self._requests.take()
             await self._app(scope, receive, send)
         except Refused as refused:
             await refused.response()(scope, receive, send)
@@ -51,6 +56,10 @@ class Guard:
             raise Refused(
                 ErrorCode.UNAUTHENTICATED, "the API key is missing or wrong" if given else "no API key was sent"
             )
+
+
+def _is_open(path: str) -> bool:
+    return path.startswith(site.MOUNT + "/")
 
 
 class _Tagged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reader_cli.models import TIMEOUT_MS, Mode
+from reader_cli.models import CREDITS_A_PAGE, TIMEOUT_MS, Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,11 @@ class ReadOptions:
     timeout_ms: int = TIMEOUT_MS[2]
     proxy_mode: str = "standard"
     cache: bool = True
+
+    @property
+    def credits(self) -> int:
+        """What a page costs that is read, and not found in the cache."""
+        return CREDITS_A_PAGE[self.proxy_mode]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,8 @@ class ReadRequest:
     urls: tuple[str, ...]
     options: JobOptions
     webhook: WebhookOptions | None = None
+
+    @property
+    def most_credits(self) -> int:
+        pages = self.options.max_pages if self.mode is Mode.CRAWL else len(self.urls)
+        return pages * self.options.read.credits

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import msgspec
 
-from reader_cli.engine import results, store, usage
+from reader_cli.engine import results, store
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.crawl import Frontier
 from reader_cli.engine.database import Database
@@ -19,6 +19,7 @@ from reader_cli.engine.pages import PageReader
 from reader_cli.engine.plans import BatchPlan, CrawlPlan, Plan
 from reader_cli.engine.results import Ended
 from reader_cli.engine.store import Item, JobRow
+from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks import outbox
 from reader_cli.models import Mode, Page, Status
 
@@ -40,8 +41,11 @@ class _Work:
 class Runner:
     """`slots` bounds the pages that are read at a time, over all jobs; jobs take turns at them."""
 
-    def __init__(self, database: Database, reader: PageReader, changes: Changes, slots: asyncio.Semaphore) -> None:
+    def __init__(
+        self, database: Database, account: Account, reader: PageReader, changes: Changes, slots: asyncio.Semaphore
+    ) -> None:
         self._database = database
+        self._account = account
         self._reader = reader
         self._changes = changes
         self._slots = slots
@@ -134,7 +138,7 @@ class Runner:
     async def _read(self, work: _Work, item: Item) -> None:
         outcome = await self._reader.read(item.url, work.options.read, trusted=item.trusted, cookies=work.cookies)
         ended = work.plan.ended(item, outcome)
-        if await self._database.write(_land, work.job, ended, outcome.page):
+        if await self._database.write(_land, self._account, work.job, ended, outcome.page):
             self._changes.ring(work.job.id)
 
 
@@ -151,9 +155,9 @@ def _finish(db: sqlite3.Connection, job: JobRow, status: Status, error: str | No
         outbox.ended(db, job, status, error)
 
 
-def _land(db: sqlite3.Connection, job: JobRow, ended: Ended, page: Page) -> bool:
+def _land(db: sqlite3.Connection, account: Account, job: JobRow, ended: Ended, page: Page) -> bool:
     landed = results.record(db, job, ended)
     if landed and ended.page is not None:
-        usage.note(db, page)
+        account.note(db, page)
         outbox.page(db, job, page)
     return landed

@@ -6,16 +6,17 @@ from reader_cli.engine.database import Schema
 
 # A job's `request` is the validated request as JSON. `seq` numbers its outcomes: an entry carries the number of its
 # latest one, so that "what happened since" is an index range even after a retry. `rev` numbers changes over all jobs.
+# `budget` is what `credits` can come to before the job ends.
 # An item is one URL to read, `trusted` to lead to a private address; its `position` is its entry's place in the
 # results, once it has one.
 SCHEMA = Schema(
-    1,
     """
 CREATE TABLE jobs (
   key INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, mode TEXT NOT NULL, status TEXT NOT NULL, run INTEGER NOT NULL,
   request BLOB NOT NULL, total INTEGER NOT NULL,
   completed INTEGER NOT NULL DEFAULT 0, failed INTEGER NOT NULL DEFAULT 0,
-  credits INTEGER NOT NULL DEFAULT 0, entries INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
+  credits INTEGER NOT NULL DEFAULT 0, budget INTEGER NOT NULL DEFAULT 0,
+  entries INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0,
   rev INTEGER NOT NULL, error TEXT, created_at TEXT NOT NULL, started_at TEXT, completed_at TEXT
 );
 CREATE UNIQUE INDEX jobs_rev ON jobs (rev);
@@ -38,4 +39,5 @@ CREATE TABLE answers (
   key TEXT PRIMARY KEY, status INTEGER NOT NULL, created_at TEXT NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
 """,
+    upgrades=("ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0",),
 )

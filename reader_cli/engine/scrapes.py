@@ -6,38 +6,41 @@ import asyncio
 import sqlite3
 from typing import Any
 
-from reader_cli.engine import answers, usage
+from reader_cli.engine import answers
 from reader_cli.engine.database import Database
 from reader_cli.engine.encoding import success
 from reader_cli.engine.options import ReadRequest
 from reader_cli.engine.pages import PageReader
 from reader_cli.engine.refusals import Refused
+from reader_cli.engine.usage import Account
 from reader_cli.models import ErrorCode, Page
 
 OK = 200
 
 
 class Scrapes:
-    def __init__(self, database: Database, reader: PageReader, slots: asyncio.Semaphore) -> None:
+    def __init__(self, database: Database, account: Account, reader: PageReader, slots: asyncio.Semaphore) -> None:
         self._database = database
+        self._account = account
         self._reader = reader
         self._slots = slots
 
     async def scrape(self, request: ReadRequest, key: str | None) -> bytes:
-        """The answer's body, kept for the idempotency key. Raises Refused where the page can't be read."""
+        """The answer's body, kept for the idempotency key. Raises Refused, also where the page can't be read."""
         options = request.options.read
+        await self._database.read(self._account.admit, request.most_credits)
         async with self._slots:
             outcome = await self._reader.read(request.urls[0], options, trusted=True)
         body = success(outcome.page)
-        await self._database.write(_note, outcome.page, body, key if outcome.problem is None else None)
+        await self._database.write(_note, self._account, outcome.page, body, key if outcome.problem is None else None)
         if outcome.problem:
             details = _details(outcome.problem, outcome.page, options.timeout_ms)
             raise Refused(outcome.problem, outcome.page["error"], details)
         return body
 
 
-def _note(db: sqlite3.Connection, page: Page, body: bytes, key: str | None) -> None:
-    usage.note(db, page)
+def _note(db: sqlite3.Connection, account: Account, page: Page, body: bytes, key: str | None) -> None:
+    account.note(db, page)
     if key:
         answers.keep(db, key, OK, body)
 

@@ -28,11 +28,13 @@ from reader_cli.engine.database import Database
 from reader_cli.engine.guard import Guard
 from reader_cli.engine.home import Home
 from reader_cli.engine.jobs import Jobs
+from reader_cli.engine.limits import Limits, RequestBudget
 from reader_cli.engine.pages import PageReader
 from reader_cli.engine.runner import Runner
 from reader_cli.engine.schema import SCHEMA
 from reader_cli.engine.scrapes import Scrapes
 from reader_cli.engine.store import now
+from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks.service import open_webhooks
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class Settings:
     key: str
     allow_private: bool
     idle_timeout: float | None
+    limits: Limits
 
 
 class CannotListen(Exception):
@@ -66,7 +69,7 @@ async def serve(home: Home, settings: Settings, ready: Callable[[str], None]) ->
     """
     listener = _listen(settings.host, settings.port, home.last_port())
     async with _services(home, settings) as services:
-        guard = Guard(build_app(services), settings.key)
+        guard = Guard(build_app(services), settings.key, RequestBudget(settings.limits.requests))
         server = _Server(guard)
         stop = partial(_stop, home, server, services.changes)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,7 +133,7 @@ class _Server(uvicorn.Server):
 async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
     """Everything that the handlers need, started; closed in the reverse order."""
     database, cache = Database(home.folder / "reader.db", SCHEMA), Cache(home.folder / "cache.db")
-    changes, slots = Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
+    account, changes, slots = Account(settings.limits), Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
     async with contextlib.AsyncExitStack() as stack:
         for opened in (database, cache):
             stack.callback(opened.close)
@@ -138,15 +141,17 @@ async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
         reader = PageReader(workers=os.cpu_count() or 1, allow_private=settings.allow_private, cache=cache)
         stack.push_async_callback(reader.close)
         await reader.start()
-        runner = Runner(database, reader, changes, slots)
+        runner = Runner(database, account, reader, changes, slots)
         runs = _Runs(home.folder / "runs.db", runner.run)
         stack.push_async_callback(runs.close)
         stack.push_async_callback(runner.close)
         webhooks = await stack.enter_async_context(
             open_webhooks(database, changes, allow_private=settings.allow_private)
         )
-        jobs = Jobs(database, changes, runs.start, runner.stop)
-        yield Services(database, changes, jobs, Scrapes(database, reader, slots), webhooks, PAGES_AT_ONCE)
+        jobs = Jobs(database, account, changes, runs.start, runner.stop)
+        scrapes = Scrapes(database, account, reader, slots)
+        at_once = settings.limits.active_jobs or PAGES_AT_ONCE
+        yield Services(database, changes, jobs, scrapes, webhooks, account, at_once)
 
 
 class _Runs:

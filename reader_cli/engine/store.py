@@ -94,12 +94,15 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def create(db: sqlite3.Connection, job_id: str, mode: Mode, request: bytes, urls: Iterable[str]) -> JobRow:
+def create(
+    db: sqlite3.Connection, job_id: str, mode: Mode, request: bytes, urls: Iterable[str], *, budget: int
+) -> JobRow:
+    """`budget` is what the job may cost at most, in credits."""
     items = [Item(n, url) for n, url in enumerate(urls)]
     db.execute(
-        "INSERT INTO jobs (id, mode, status, run, request, total, rev, created_at)"
-        f" VALUES (?, ?, ?, 0, ?, ?, {NEXT_REV}, ?)",
-        (job_id, mode, Status.QUEUED, request, len(items), now()),
+        "INSERT INTO jobs (id, mode, status, run, request, total, budget, rev, created_at)"
+        f" VALUES (?, ?, ?, 0, ?, ?, ?, {NEXT_REV}, ?)",
+        (job_id, mode, Status.QUEUED, request, len(items), budget, now()),
     )
     job = find(db, job_id)
     assert job is not None
@@ -127,9 +130,21 @@ def latest_rev(db: sqlite3.Connection) -> int:
     return int(rev)
 
 
-def count(db: sqlite3.Connection, status: Status) -> int:
-    (number,) = db.execute("SELECT count(*) FROM jobs WHERE status = ?", (status,)).fetchone()
-    return int(number)
+def count_active(db: sqlite3.Connection) -> tuple[int, int]:
+    """How many jobs are being processed, and how many are queued."""
+    processing, queued = (
+        db.execute("SELECT count(*) FROM jobs WHERE status = ?", (status,)).fetchone()[0]
+        for status in (Status.PROCESSING, Status.QUEUED)
+    )
+    return processing, queued
+
+
+def reserved_credits(db: sqlite3.Connection) -> int:
+    """What the active jobs may still use."""
+    (reserved,) = db.execute(
+        "SELECT coalesce(sum(max(budget - credits, 0)), 0) FROM jobs WHERE status IN (?, ?)", tuple(ACTIVE)
+    ).fetchone()
+    return int(reserved)
 
 
 def add_items(db: sqlite3.Connection, key: int, items: Iterable[Item]) -> None:
@@ -182,25 +197,28 @@ def cancel(db: sqlite3.Connection, job: JobRow) -> bool:
     return True
 
 
-def retry(db: sqlite3.Connection, job: JobRow) -> int:
-    """Queues the failed items of a terminal job again; returns their number, and changes nothing when it is 0.
+def count_retryable(db: sqlite3.Connection, job: JobRow) -> int:
+    """The URLs of a terminal job that failed, and those that a broken job had not come to."""
+    (number,) = db.execute(
+        "SELECT count(*) FROM items WHERE job = ? AND state IN (?, ?)", (job.key, State.FAILED, State.WAITING)
+    ).fetchone()
+    return int(number)
+
+
+def retry(db: sqlite3.Connection, job: JobRow, retrying: int, *, budget: int) -> None:
+    """Queues the `retrying` retryable items again, which may cost `budget` credits more.
 
     Counts are of outcomes that stand, so the retried ones leave `completed` and `failed` until they are known anew.
-    What a cancellation dropped leaves `total`; what a broken job had not come to is tried as well.
+    What a cancellation dropped leaves `total`.
     """
     failed = db.execute(
         "UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.WAITING, job.key, State.FAILED)
     ).rowcount
-    (waiting,) = db.execute(
-        "SELECT count(*) FROM items WHERE job = ? AND state = ?", (job.key, State.WAITING)
-    ).fetchone()
-    if waiting:
-        db.execute(
-            f"UPDATE jobs SET status = ?, run = run + 1, completed = completed - ?, failed = failed - ?,"
-            f" total = ?, error = NULL, completed_at = NULL, rev = {NEXT_REV} WHERE key = ?",
-            (Status.QUEUED, failed, failed, job.entries + waiting - failed, job.key),
-        )
-    return int(waiting)
+    db.execute(
+        f"UPDATE jobs SET status = ?, run = run + 1, completed = completed - ?, failed = failed - ?,"
+        f" total = ?, budget = credits + ?, error = NULL, completed_at = NULL, rev = {NEXT_REV} WHERE key = ?",
+        (Status.QUEUED, failed, failed, job.entries + retrying - failed, budget, job.key),
+    )
 
 
 def _job(row: sqlite3.Row) -> JobRow:

@@ -28,6 +28,10 @@ PING = b": ping\n\n"
 REST_SECONDS = 0.1  # between two looks of a stream, so that 200 open ones don't cost a look each at every page
 
 
+def is_stream(path: str) -> bool:
+    return path == "/v1/events" or path.endswith("/stream")
+
+
 class EventStream(Response):
     """Sends frames until they end or the reader leaves. Each piece that `frames` yields is any number of them."""
 
