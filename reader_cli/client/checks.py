@@ -118,6 +118,7 @@ class Checker:
             for line in self._read(ledger, ledger.position, start):
                 if outcome := ledger.next_entry(line):
                     yield outcome
+            ledger.look_for_surplus()
         if ledger.unsettled(pages=pages) if ledger.terminal else (ledger.every_page and ledger.behind):
             met: Counter[tuple[str, bool]] = Counter()
             for line in self._read(ledger, 0, start):

@@ -64,6 +64,7 @@ class Ledger:
         self._failed = 0  # of the seen ones
         self._counted: int | None = None  # failures, as the results themselves told them
         self._shown: Progress | None = None
+        self._surplus = False  # there were more pages than attempted ones: some were to be tried again
         self._told_failed: int | None = None  # by an event that told the end
 
     @property
@@ -97,7 +98,7 @@ class Ledger:
         many pages failed, which ones, and with `pages` those that had no event."""
         if self.job is None or self._counted is not None:
             return False
-        if self.every_page and self._seen.total() != self._entries:
+        if self.every_page and (self._surplus or self._seen.total() != self._entries):
             return True
         if self.job.failed is None:
             return self._seen.total() != self.job.completed
@@ -113,10 +114,15 @@ class Ledger:
         self._entries = answer.entries
         self._retrying = answer.retrying
         self._retried = self._retried or answer.retrying
+        self.look_for_surplus()
         if self._history is None:
             whole = job.completed <= len(answer.pages) and not self._retried
             self._history = 0 if self.every_page or whole else job.completed
         return self._show(_Counts(job.status, job.completed, job.total, job.failed), job.credits_used)
+
+    def look_for_surplus(self) -> None:
+        """More pages than were attempted: a retry runs, and what was told of some may be revised."""
+        self._surplus |= self.job is not None and self._seen.total() > self.job.completed
 
     def forget_before(self) -> None:
         """The state that never changed since before the retry is this run's after all."""

@@ -13,7 +13,6 @@ import msgspec
 from reader_cli.client.api import Client
 from reader_cli.client.background import in_background
 from reader_cli.client.slices import Slice, read_slice
-from reader_cli.client.wire import JobShape
 from reader_cli.models import MAX_LIMIT
 from reader_cli.output.jsonl import read_url
 
@@ -59,8 +58,8 @@ def _untold(windows: _Windows, told: array[int]) -> Iterator[bytes]:
 class _Windows:
     """Reads windows, slices of a size that we choose, ahead of who consumes them.
 
-    How many and how large follows from the size of the pages so far: AHEAD_BYTES in all, one page at least. `shifted`
-    tells whether a retry ran meanwhile.
+    How many and how large follows from the size of the pages so far: AHEAD_BYTES in all, one page at least. It ends
+    early, and is `shifted`, where a retry began or ended meanwhile.
     """
 
     def __init__(self, client: Client, job_id: str, skip: int, limit: int | None, patience: float | None) -> None:
@@ -69,7 +68,7 @@ class _Windows:
         self._job_id = job_id
         self._next = skip
         self._stop = None if limit is None else skip + limit
-        self._job: JobShape | None = None
+        self._last: Slice | None = None  # without its pages
         self._known = 0  # entries that exist, as far as the server said; more may follow
         self._size = FIRST_WINDOW
         self._ahead = 1
@@ -81,6 +80,9 @@ class _Windows:
         while self._plan():
             start, stop, window = self._windows.popleft()
             answer = window.result()
+            if self._is_of_another_run(answer):
+                self.shifted = True
+                return
             self._learn(answer)
             yield answer
             if not answer.has_more:
@@ -101,10 +103,16 @@ class _Windows:
             self._next = stop
         return bool(self._windows)
 
+    def _is_of_another_run(self, answer: Slice) -> bool:
+        """Whether a retry began or ended since the answer before this one."""
+        last = self._last
+        if last is None:
+            return False
+        reopened = last.job.terminal and last.job.completed_at != answer.job.completed_at
+        return reopened or last.retrying != answer.retrying
+
     def _learn(self, answer: Slice) -> None:
-        before, self._job = self._job, answer.job
-        replaced = before is not None and before.terminal and before.completed_at != answer.job.completed_at
-        self.shifted |= replaced or answer.retrying
+        self._last = answer._replace(pages=())
         self._known = answer.entries
         self._patience = self._later
         page = max(answer.size // max(len(answer.pages), 1), 1)

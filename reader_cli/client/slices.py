@@ -25,8 +25,9 @@ class Slice(NamedTuple):
 
     @property
     def retrying(self) -> bool:
-        """More results than pages attempted: the errors among them may still be replaced (contract: the engine)."""
-        return not self.job.terminal and self.entries > self.job.completed
+        """More results than pages attempted: the errors among them may still be replaced. Only of the engine, which
+        counts failures, is `entries` known to be what exists now (contract: what the engine adds)."""
+        return self.job.failed is not None and not self.job.terminal and self.entries > self.job.completed
 
     def lines(self) -> Iterator[bytes]:
         """The pages as `jsonl.to_line` makes them."""
