@@ -41,6 +41,10 @@ WEB = ("http://", "https://")
 CONTAINERS = ("main", "[role=main]", "article")
 DENSE = 0.4  # of the page's text: a container with less is not all of its content
 
+LITTLE = 200  # characters of text; a page with scripts and less than this may be an empty shell
+# Where the well-known frameworks put what they make.
+APP = "#root, #app, #__next, #__nuxt, #___gatsby, #svelte, #q-app, app-root, [ng-app], [data-reactroot], [data-v-app]"
+
 LANGUAGE = re.compile(r"(?:^|\s)(?:lang(?:uage)?|highlight|brush:?)[-: ]\s*([\w+#.-]+)")
 TABLE_PARTS = ("thead", "tbody", "tfoot", "tr", "td", "th", "caption")
 
@@ -66,6 +70,19 @@ def links(tree: LexborHTMLParser, base: str) -> list[str]:
     """The first of the page's http(s) links, absolute, without fragments, each once, in order."""
     found = (_join(base, node.attributes["href"]) for node in tree.css("a[href], area[href]")[:MOST_LINKS])
     return list(dict.fromkeys(link.partition("#")[0] for link in found if link))
+
+
+def is_hollow(tree: LexborHTMLParser) -> bool:
+    """Whether it is an application's shell: scripts, hardly any text, and a place for content or a word about
+    JavaScript for those without."""
+    page = tree.body
+    if page is None or tree.css_first("script") is None:
+        return False
+    unseen = sum(len(node.text()) for node in page.css("script, style, noscript, template"))
+    if len(page.text()) - unseen - page.text().count("\n") >= LITTLE:
+        return False
+    notes = " ".join(node.text() for node in tree.css("noscript")).lower()
+    return tree.css_first(APP) is not None or "javascript" in notes
 
 
 def mend_links(node: LexborNode, base: str) -> None:

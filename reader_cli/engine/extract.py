@@ -46,7 +46,7 @@ def extract(task: Task) -> Extracted:
         text = SELF_CLOSED.sub(r"<\1\2></\1>", text)
     tree = LexborHTMLParser(text)
     base = content.base_url(tree, task.url)
-    result = Extracted(**content.head(tree, base), links=content.links(tree, base))
+    result = Extracted(**content.head(tree, base), links=content.links(tree, base), hollow=content.is_hollow(tree))
     main = _chosen(task, tree, text)
     content.mend_links(main, base)
     return _formatted(task, result, _markdown(main), main.html or "")

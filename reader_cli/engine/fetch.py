@@ -59,13 +59,10 @@ class _Visit:
 
 
 class Fetcher:
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, network: Network, *, allow_private: bool) -> None:
         self._allow_private = allow_private
-        self._network = Network()
+        self._network = network
         self._manners = Manners()
-
-    async def close(self) -> None:
-        await self._network.close()
 
     def space(self, host: str, seconds: float) -> None:
         self._manners.space(host, seconds)
@@ -147,7 +144,7 @@ async def _read(response: aiohttp.ClientResponse, *, redirected: bool, private: 
             raise PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, f"the page is larger than {MOST_BYTES >> 20} MB")
     if not response.headers.get("Content-Type"):
         kind = _sniffed(bytes(body[:1024]))
-    return Fetched(str(response.url), response.status, kind, response.charset, bytes(body), redirected, private)
+    return Fetched(str(response.real_url), response.status, kind, response.charset, bytes(body), redirected, private)
 
 
 def _kind(response: aiohttp.ClientResponse) -> str:

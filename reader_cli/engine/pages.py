@@ -12,19 +12,21 @@ from typing import Any, Protocol
 import msgspec
 from aiohttp.abc import AbstractCookieJar
 
+from reader_cli.engine.browser.chromium import has_browser, require_browser
+from reader_cli.engine.browser.rendering import Rendered, Renderer
 from reader_cli.engine.crawl import identity
 from reader_cli.engine.faults import PageFault
 from reader_cli.engine.fetch import Fetched, Fetcher
+from reader_cli.engine.network import Network
 from reader_cli.engine.options import ReadOptions
 from reader_cli.engine.robots import Robots, robots_of
 from reader_cli.engine.tasks import Extracted, Task
 from reader_cli.engine.workers import WorkerPool
-from reader_cli.models import ErrorCode, Page
+from reader_cli.models import CREDITS_A_PAGE, ErrorCode, Page
 
 logger = logging.getLogger(__name__)
 
-PREMIUM = ("premium", "stealth")  # proxy modes of 3 credits a page; the others cost 1
-LEAST_SECONDS = 1.0  # for extraction, however long fetching took
+LEAST_SECONDS = 1.0  # for rendering and for extraction, however long fetching took
 
 
 @dataclass
@@ -64,12 +66,15 @@ class PageReader:
         self._workers = WorkerPool(workers)
 
     async def start(self) -> None:
-        self._fetcher = Fetcher(allow_private=self._allow_private)
+        self._network = Network()
+        self._fetcher = Fetcher(self._network, allow_private=self._allow_private)
+        self._renderer = Renderer(self._network)
         await self._workers.start()
 
     async def close(self) -> None:
+        await self._renderer.close()
         await self._workers.close()
-        await self._fetcher.close()
+        await self._network.close()
 
     async def read(
         self, url: str, options: ReadOptions, *, trusted: bool, cookies: AbstractCookieJar | None = None
@@ -101,17 +106,25 @@ class PageReader:
     async def _read(
         self, url: str, options: ReadOptions, trusted: bool, cookies: AbstractCookieJar | None, started: float
     ) -> Outcome:
-        if options.wait_for_selector or "screenshot" in options.formats:
-            raise PageFault(
-                ErrorCode.INVALID_REQUEST,
-                "screenshot and waitForSelector need a browser, which this engine doesn't have",
-            )
-        limit = options.timeout_ms / 1000
-        began = time.monotonic()
-        fetched = await self._fetcher.get(url, seconds=limit, trusted=trusted, cookies=cookies)
-        left = max(LEAST_SECONDS, limit - (time.monotonic() - began))
-        extracted = await self._workers.run(_task(fetched, options), left)
-        return _done(url, fetched, extracted, options, started)
+        """A browser is used where the options need one, and once more for what turns out to be an empty shell."""
+        wanted = options.wait_for_selector is not None or "screenshot" in options.formats
+        if wanted:
+            require_browser()
+        ends = time.monotonic() + options.timeout_ms / 1000
+        fetched = await self._fetcher.get(url, seconds=options.timeout_ms / 1000, trusted=trusted, cookies=cookies)
+        rendered = await self._renderer.render(fetched, options, _left(ends), cookies) if wanted else Rendered(fetched)
+        extracted = await self._workers.run(_task(rendered.page, options), _left(ends))
+        if extracted.hollow and not wanted and has_browser():
+            try:
+                rendered = await self._renderer.render(fetched, options, _left(ends), cookies)
+                extracted = await self._workers.run(_task(rendered.page, options), _left(ends))
+            except PageFault as fault:  # what was fetched is still a page
+                logger.warning("%s seems to need JavaScript, but: %s", url, fault.message)
+        return _done(url, rendered, extracted, options, started)
+
+
+def _left(ends: float) -> float:
+    return max(LEAST_SECONDS, ends - time.monotonic())
 
 
 def _task(fetched: Fetched, options: ReadOptions) -> Task:
@@ -127,16 +140,18 @@ def _task(fetched: Fetched, options: ReadOptions) -> Task:
     )
 
 
-def _done(url: str, fetched: Fetched, found: Extracted, options: ReadOptions, started: float) -> Outcome:
-    page = Page(url=url)
+def _done(url: str, rendered: Rendered, found: Extracted, options: ReadOptions, started: float) -> Outcome:
+    page, fetched = Page(url=url), rendered.page
     if fetched.redirected:
         page["finalUrl"] = fetched.url
+    if rendered.screenshot is not None:
+        page["screenshot"] = rendered.screenshot
     if found.markdown is not None:
         page["markdown"] = found.markdown
     if found.html is not None:
         page["html"] = found.html
     about = {"title": found.title, "description": found.description, "language": found.language}
-    page |= _ending(options, fetched.status, 3 if options.proxy_mode in PREMIUM else 1)
+    page |= _ending(options, fetched.status, CREDITS_A_PAGE[options.proxy_mode])
     page["metadata"] = {name: text for name, text in about.items() if text} | _metadata(
         options, started, fetched.status
     )
@@ -184,6 +199,7 @@ def _cache_key(url: str, options: ReadOptions, trusted: bool) -> str:
         options.only_main_content,
         options.include_tags,
         options.exclude_tags,
+        options.wait_for_selector,
         trusted,
     )
     return hashlib.sha256(msgspec.msgpack.encode(what)).hexdigest()

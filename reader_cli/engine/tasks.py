@@ -24,7 +24,10 @@ class Task(msgspec.Struct):
 
 
 class Extracted(msgspec.Struct):
-    """`markdown` and `html` are None unless asked for; `canonical` and `links` are absolute http(s) URLs."""
+    """`markdown` and `html` are None unless asked for; `canonical` and `links` are absolute http(s) URLs.
+
+    `hollow`: there is next to nothing in it, because its scripts put the content there.
+    """
 
     markdown: str | None = None
     html: str | None = None
@@ -33,6 +36,7 @@ class Extracted(msgspec.Struct):
     language: str | None = None
     canonical: str | None = None
     links: list[str] = []
+    hollow: bool = False
 
 
 class Answer(msgspec.Struct):
