@@ -43,7 +43,8 @@ def sign_by_hand(
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30).status_code
+    raw = {name.encode("latin-1"): value.encode("latin-1") for name, value in headers.items()}
+    return httpx.post(url, content=body, headers=raw, trust_env=False, timeout=30).status_code
 
 
 class Listening:

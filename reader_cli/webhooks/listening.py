@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ def listen(env: Env, options: ListenOptions) -> int:
         _registered(options, receiver) as where,
     ):
         env.say(f"reader: listening on {receiver.url}{where}")
-        raise failures.get()
+        raise _first(failures)
 
 
 def listen_to_events(env: Env, options: ListenOptions, client: Client) -> int:
@@ -110,6 +110,13 @@ def _opened(env: Env, options: ListenOptions, failures: Failures) -> Iterator[In
             wake=wake,
             fail=failures.put,
         )
+
+
+def _first(failures: Failures) -> Exception:
+    """Looks up every second: a signal that the system hands to another thread does not wake this one."""
+    while True:
+        with suppress(queue.Empty):
+            return failures.get(timeout=1.0)
 
 
 def _tidy(env: Env, spool: Spool) -> None:

@@ -38,7 +38,8 @@ def reachable_url(client: Client, receiver: Receiver, public_url: str | None) ->
     if public_url is None and not is_loopback(f"http://{client.http.host}"):
         raise UsageError(
             f"{client.http.host} cannot reach this machine",
-            hint="Give the URL of a tunnel that leads to this port: --public-url URL --port N",
+            hint="Give the URL of a tunnel that leads to this machine: --public-url URL --port N\n"
+            "or, to listen, take the event stream: --from-events",
         )
     return public_url or receiver.url
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import sqlite3
 import time
+from itertools import groupby
 
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
@@ -66,7 +67,9 @@ class Dispatcher:
         """One lane. It rings when it ends: something may have come meanwhile."""
         try:
             while batch := await self._database.read(_batch, webhook):
-                await asyncio.gather(*(self._deliver(target, delivery) for target, delivery in batch))
+                # One kind after the other, so that a job's start is told before its pages and its end after them.
+                for _, alike in groupby(batch, key=lambda owed: owed[1].event):
+                    await asyncio.gather(*(self._deliver(target, delivery) for target, delivery in alike))
         except sqlite3.Error:
             logger.exception("the deliveries of a webhook cannot be kept")
             await asyncio.sleep(DISK_PAUSE)
