@@ -19,15 +19,23 @@ def resolve(ref: str, history: History, server: str, *, reading: bool) -> list[s
     id; else `ref` is itself an id. Raises NotFoundLocally where a submission has no job, UsageError for what can be no
     reference and for a prefix of several.
     """
+    if run := named_run(ref, history, server):
+        return _jobs_of(run)
+    if history.find_job(server, ref):
+        return [ref]
+    return _starting(ref, history, server) if reading else [ref]
+
+
+def named_run(ref: str, history: History, server: str) -> Run | None:
+    """The run that `ref` names, be it by `@last` or `@-2`; None where it is a job's id. Raises as `resolve` does."""
     if ref.startswith("@"):
-        return _jobs_of(_nth(ref, history, server))
+        return _nth(ref, history, server)
     if not _ID.fullmatch(ref) or not ref.isprintable():
         raise UsageError(f"{ref!a} is neither a job's id nor a run's name")
     if history.find_job(server, ref):
-        return [ref]
-    if runs := history.run_ids(server, ref):
-        return _jobs_of(history.get_run(runs[0]))
-    return _starting(ref, history, server) if reading else [ref]
+        return None
+    runs = history.run_ids(server, ref)
+    return history.get_run(runs[0]) if runs else None
 
 
 def find_run(ref: str, history: History, server: str) -> Run:

@@ -12,12 +12,12 @@ import typer
 from reader_cli.config import LOCAL, Settings, find_server
 from reader_cli.env import Env, state_dir
 from reader_cli.local import ensure_engine
-from reader_cli.output.text import harmless
+from reader_cli.output.text import count, harmless
 
 if TYPE_CHECKING:
     from reader_cli.client.api import Client
     from reader_cli.events import Done
-    from reader_cli.history import History
+    from reader_cli.history import History, Run
     from reader_cli.models import Job
 
 
@@ -83,11 +83,27 @@ class Session:
         return history
 
     def job_ids(self, refs: Sequence[str], *, reading: bool) -> list[str]:
-        """The jobs that `refs` name, each once, in order. Raises NotFoundLocally or UsageError."""
+        """The jobs that `refs` name, each once, in order; says where a run is not submitted to its end. Raises
+        NotFoundLocally or UsageError."""
         from reader_cli.references import resolve
 
-        found = [job_id for ref in refs for job_id in resolve(ref, self.history, self.server, reading=reading)]
+        found: list[str] = []
+        for ref in refs:
+            found += resolve(ref, self.history, self.server, reading=reading)
+            if run := self.run(ref):
+                self.say_missing(run)
         return list(dict.fromkeys(found))
+
+    def run(self, ref: str) -> Run | None:
+        """The run that `ref` names; None where it is a job's id. Raises as `job_ids` does."""
+        from reader_cli.references import named_run
+
+        return named_run(ref, self.history, self.server)
+
+    def say_missing(self, run: Run) -> None:
+        if run.missing:
+            what = count(sum(part.urls for part in run.missing), "URL")
+            self.env.say(f"reader: {what} of {run.name or run.id} not submitted yet: reader submit --resume {run.id}")
 
     def remember(self, job: Job) -> None:
         """Keeps a job's state, as the server told it, in the history."""

@@ -40,7 +40,8 @@ def jobs(
     quiet: options.Quiet = False,
 ) -> int:
     """Newest first, from the history on this machine, for the server in use. The states are as last seen from here;
-    --refresh asks for those that had not ended."""
+    --refresh asks for those that had not ended. What was not submitted is `planned`, or `sent` where no answer came.
+    """
     if ctx.invoked_subcommand:
         return 0
     for word in status or ():
@@ -51,10 +52,15 @@ def jobs(
         earliest = since.unix(env.now()) if since else 0.0
 
         def read() -> list[Part]:
-            return session.history.jobs(session.server, statuses=status or (), name=name, since=earliest, limit=limit)
+            return session.history.jobs(
+                session.server, statuses=status or (), name=name, since=earliest, limit=limit, unsent=True
+            )
 
         code = _refresh(session, read()) if refresh else 0
-        _show(env, read(), json)
+        parts = read()
+        _show(env, parts, json)
+        for run_id in dict.fromkeys(part.run_id for part in parts if not part.job_id):
+            session.say_missing(session.history.get_run(run_id))
         return code
 
 
@@ -66,14 +72,21 @@ def forget(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Erase jobs from the history on this machine, with their URLs and records; the server keeps them."""
+    """Erase jobs from the history on this machine, with their URLs and records; the server keeps them. A run is erased
+    whole, what was not submitted of it included."""
     env = open_env(ctx, quiet=quiet)
     with open_session(env, api_url, profile) as session:
-        forgotten = session.history.forget(session.server, session.job_ids(jobs, reading=False))
+        forgotten = sum(_forget(session, ref) for ref in jobs)
     if not forgotten:
         raise NotFoundLocally("none of these jobs is in the history", hint="reader jobs")
     env.say(f"reader: forgot {count(forgotten, 'job')}")
     return 0
+
+
+def _forget(session: Session, ref: str) -> int:
+    if run := session.run(ref):
+        return session.history.forget_run(run.id)
+    return session.history.forget(session.server, [ref])
 
 
 def _refresh(session: Session, parts: Iterable[Part]) -> int:
@@ -88,10 +101,10 @@ def _show(env: Env, parts: list[Part], json: bool) -> None:
         return
     rows = [
         (
-            part.job_id,
-            part.name or "",
-            part.status or "?",
-            f"{part.completed:,}/{part.total:,}",
+            part.job_id or "-",
+            part.name or ("" if part.job_id else part.run_id),
+            part.status or part.state,
+            f"{part.completed:,}/{part.total or part.urls:,}",
             f"{part.failed:,} failed" if part.failed else "",
             moment(part.submitted),
             part.first_url,
@@ -104,15 +117,15 @@ def _show(env: Env, parts: list[Part], json: bool) -> None:
 
 
 def build_job_object(part: Part) -> dict[str, Any]:
-    """One submitted job as the history knows it, in the wire's spelling."""
+    """One job as the history knows it, in the wire's spelling; without an id it was not submitted yet."""
     return {
         "id": part.job_id,
         "run": part.run_id,
         "name": part.name,
-        "status": part.status,
+        "status": part.status or part.state,
         "mode": part.mode,
         "completed": part.completed,
-        "total": part.total,
+        "total": part.total or part.urls,
         "failed": part.failed,
         "creditsUsed": part.credits_used,
         "submittedAt": moment(part.submitted),

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import typer
 
 from reader_cli import options
-from reader_cli.errors import ApiError, ExitCode, NothingToDo
+from reader_cli.errors import ApiError, ExitCode, NothingToDo, ReaderError
 from reader_cli.following import FollowOptions, Target, follow, write_final_jobs
-from reader_cli.models import ErrorCode
+from reader_cli.models import ErrorCode, Job
 from reader_cli.output.data import write_object
 from reader_cli.output.report import quote
 from reader_cli.output.text import count, harmless
@@ -31,7 +30,7 @@ def retry(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Nothing to retry is exit 8. --wait follows the new run and exits as watch does."""
+    """Of a run, all of its jobs. Nothing to retry is exit 8. --wait follows the new run and exits as watch does."""
     following = FollowOptions(
         via=via,
         interval=interval,
@@ -45,33 +44,42 @@ def retry(
     with open_session(env, api_url, profile) as session:
         job_ids = session.job_ids([job], reading=False)
         before = {job_id: session.client.get_job(job_id).job for job_id in job_ids}
-        answers = retry_failed(session, job_ids, job)
-        for job_id, answer in answers.items():
-            env.say(f"{harmless(job_id)} reads {count(int(answer.get('retrying') or 0), 'page')} again")
-            if json and not wait:
-                write_object(env, answer)
+        retried = retry_failed(session, before, job, json=json and not wait)
         if not wait:
             return ExitCode.OK
-        retried = {job_id: before[job_id] for job_id in answers}
-        tally = follow(session, Target(job_ids=job_ids, refs=[job], before=retried), following)
+        old = {job_id: before[job_id] for job_id in retried}
+        tally = follow(session, Target(job_ids=job_ids, refs=[job], before=old), following)
         if json:
             write_final_jobs(session, job_ids)
         return tally.exit_code(following.limit)
 
 
-def retry_failed(session: Session, job_ids: Sequence[str], ref: str) -> dict[str, Any]:
-    """The answers by job id, of those jobs that had something to retry. Raises NothingToDo when none had."""
-    answers: dict[str, Any] = {}
-    refusal: ApiError | None = None
-    for job_id in job_ids:
+def retry_failed(session: Session, jobs: Mapping[str, Job], ref: str, *, json: bool) -> list[str]:
+    """Retries each of `jobs`, as they stand now, and tells it; returns the ids of those that had something to retry.
+    Raises NothingToDo, or the server's conflict, when none had."""
+    env, retried = session.env, []
+    refusals: list[ApiError] = []
+    for job_id, job in jobs.items():
         try:
-            answers[job_id] = session.client.retry(job_id)
+            answer = session.client.retry(job_id, job)
         except ApiError as error:
-            if error.code != ErrorCode.INVALID_REQUEST:  # the contract's answer to a job without failures
+            if error.code not in (ErrorCode.INVALID_REQUEST, ErrorCode.CONFLICT):  # no failures; still at work
                 raise
-            refusal = error
-    if not answers and refusal:
-        nothing = NothingToDo(f"{ref} has nothing to retry: {refusal.message}", hint=f"reader status {quote(ref)}")
-        nothing.request_id = refusal.request_id
-        raise nothing
-    return answers
+            refusals.append(error)
+            continue
+        retried.append(job_id)
+        env.say(f"{harmless(job_id)} reads {count(int(answer.get('retrying') or 0), 'page')} again")
+        if json:
+            write_object(env, answer)
+    if not retried:
+        raise _nothing_to_do(refusals, ref)
+    return retried
+
+
+def _nothing_to_do(refusals: Sequence[ApiError], ref: str) -> ReaderError:
+    for refusal in refusals:
+        if refusal.code == ErrorCode.CONFLICT:
+            return refusal
+    nothing = NothingToDo(f"{ref} has nothing to retry: {refusals[0].message}", hint=f"reader status {quote(ref)}")
+    nothing.request_id = refusals[0].request_id
+    return nothing

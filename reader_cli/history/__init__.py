@@ -168,10 +168,13 @@ class History:
         name: str | None = None,
         since: float = 0.0,
         limit: int = -1,
+        unsent: bool = False,
     ) -> list[Part]:
-        """Accepted parts, newest first. `since` is unix seconds, `name` a run's name or id, `limit` -1 for all."""
+        """Accepted parts, newest first, and with `unsent` the others, too. `since` is unix seconds, `name` a run's name
+        or id, `limit` -1 for all."""
         marks = ", ".join("?" * len(statuses))
-        where = "job_id IS NOT NULL AND submitted >= ?"
+        where = "submitted >= ?"
+        where += "" if unsent else " AND job_id IS NOT NULL"
         where += " AND server = ?" if server is not None else ""
         where += " AND (name = ? OR runs.id = ?)" if name is not None else ""
         where += f" AND status IN ({marks})" if statuses else ""
