@@ -121,6 +121,7 @@ class FakeServer:
         self.by_key: dict[str, dict[str, Any]] = {}
         self.workspace: list[tuple[str, Any]] = []
         self.usage: list[dict[str, Any]] = []
+        self.webhooks: dict[str, dict[str, Any]] = {}
         self.workspace_changed = threading.Condition()
         self.stopping = threading.Event()
         self.gone = threading.Event()  # set when somebody left an open stream
@@ -370,6 +371,24 @@ def _usage(server: FakeServer, request: Request) -> tuple[int, Any]:
     return _ok(entries, pagination={"total": len(server.usage), "skip": skip, "limit": limit, "hasMore": more})
 
 
+def _webhook(server: FakeServer, request: Request, webhook_id: str) -> tuple[int, Any]:
+    if webhook_id not in server.webhooks:
+        return _error(404, "not_found")
+    if request.method == "DELETE":
+        del server.webhooks[webhook_id]
+        return _ok({"id": webhook_id})
+    return _ok(server.webhooks[webhook_id] | json.loads(request.body))
+
+
+def _webhooks(server: FakeServer, request: Request) -> tuple[int, Any]:
+    if request.method == "POST":
+        made = {"id": f"wh_{len(server.webhooks) + 1}", "active": True, **json.loads(request.body)}
+        server.webhooks[made["id"]] = made
+        return _ok(made, 201)
+    known = list(server.webhooks.values())
+    return _ok(known, pagination={"total": len(known), "skip": 0, "limit": 20, "hasMore": False})
+
+
 def _fixed(data: Any) -> Callable[..., tuple[int, Any]]:
     return lambda server, request: _ok(data)
 
@@ -379,6 +398,10 @@ _ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
     ("GET", "/v1/jobs/([^/]+)", _get_job),
     ("DELETE", "/v1/jobs/([^/]+)", _cancel),
     ("POST", "/v1/jobs/([^/]+)/retry", _retry),
+    ("POST", "/v1/webhooks", _webhooks),
+    ("GET", "/v1/webhooks", _webhooks),
+    ("PATCH", "/v1/webhooks/([^/]+)", _webhook),
+    ("DELETE", "/v1/webhooks/([^/]+)", _webhook),
     ("GET", "/v1/usage/history", _usage),
     ("GET", "/v1/usage/credits", _fixed({"balance": 90, "limit": 100, "used": 10, "tier": "free", "resetAt": None})),
     ("GET", "/v1/queue/status", _fixed({"activeJobs": 1, "waitingJobs": 0, "maxConcurrency": 2})),
