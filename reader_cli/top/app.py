@@ -18,7 +18,7 @@ from reader_cli.top.board import Board
 from reader_cli.top.drawing import Surroundings, draw
 from reader_cli.top.feeds import Feeds
 from reader_cli.top.terminal import Inbox, Terminal
-from reader_cli.top.view import Action, Verb, View
+from reader_cli.top.view import FAILURES, Action, Detail, Verb, View
 
 ACCOUNT_SECONDS = 60.0  # between two looks at credits and queue
 AFTER_AN_END = 3.0  # seconds from the end of a job to the next look
@@ -69,8 +69,8 @@ class _App:
         match action.verb:
             case Verb.QUIT:
                 self._over = True
-            case Verb.OPEN:
-                self._open(job_id)
+            case Verb.OPEN if self._view.detail:
+                self._open(job_id, self._view.detail)
             case Verb.CLOSE:
                 self._stop_reading()
             case Verb.CANCEL:
@@ -121,15 +121,21 @@ class _App:
     def _tell(self, error: ReaderError) -> None:
         self._view.told = error.message
 
-    def _open(self, job_id: str) -> None:
+    def _open(self, job_id: str, detail: Detail) -> None:
+        """Its results are read, however long they are, only while there is a failed page to find in them."""
+        self._stop_reading()
         self._board.ask_later(job_id, 0.0)
-        if detail := self._view.detail:
-            self._reading = self._feeds.read_failures(
-                job_id,
-                found=lambda url, error: detail.failures.append((url, error)),
-                ended=lambda: setattr(detail, "complete", True),
-                failed=self._tell,
-            )
+        failed = self._board.rows[job_id].failed
+        if failed == 0:
+            detail.complete = True
+            return
+        self._reading = self._feeds.read_failures(
+            job_id,
+            min(failed or FAILURES, FAILURES),
+            found=lambda url, error: detail.failures.append((url, error)),
+            ended=lambda: setattr(detail, "complete", True),
+            failed=self._tell,
+        )
 
     def _stop_reading(self) -> None:
         if self._reading:

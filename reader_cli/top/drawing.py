@@ -26,7 +26,7 @@ STYLES = {
     Status.CANCELLED: "yellow",
 }
 LIST_KEYS = "↑↓ select  enter open  s sort ({})  S reverse  c cancel  r retry  q quit"
-DETAIL_KEYS = "↑↓ scroll  c cancel  r retry  q back"
+DETAIL_KEYS = "↑↓ scroll  enter look again  c cancel  r retry  q back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _detail(view: View, detail: Detail) -> Iterable[RenderableType]:
     shown = detail.failures[detail.scroll : detail.scroll + view.height]
     yield from facts
     yield from (Text() for _ in range(5 - len(facts)))
-    yield _line(_failures_title(detail), "bold")
+    yield _line(_failures_title(detail, row), "bold")
     yield from (_line(f"{harmless(error, 100)}  {harmless(url)}") for url, error in shown)
     yield from (Text() for _ in range(view.height - len(shown)))
 
@@ -124,10 +124,12 @@ def _facts(row: Row) -> Iterable[Text]:
 _TIMES = (("created", "createdAt"), ("started", "startedAt"), ("ended", "completedAt"))
 
 
-def _failures_title(detail: Detail) -> str:
-    if not detail.failures:
-        return "No page failed" if detail.complete else "Looking for pages that failed …"
-    return f"{count(len(detail.failures), 'failed page')}{'' if detail.complete else ' so far …'}"
+def _failures_title(detail: Detail, row: Row | None) -> str:
+    found, known = len(detail.failures), (row.failed if row else None) or 0
+    if not detail.complete:
+        return f"{count(found, 'failed page')} so far …" if found else "Looking for pages that failed …"
+    more = f"; {known - found:,} more not shown" if known > found else ""
+    return count(found, "failed page") + more if found or more else "No page failed"
 
 
 def _foot(view: View) -> RenderableType:

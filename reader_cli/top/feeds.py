@@ -13,7 +13,6 @@ from reader_cli.client.workspace import WorkspaceEvent, watch_workspace
 from reader_cli.errors import ReaderError
 from reader_cli.events import Notice
 from reader_cli.output.jsonl import read_head
-from reader_cli.top.view import FAILURES
 
 Post = Callable[[Callable[[], object]], None]
 
@@ -55,12 +54,13 @@ class Feeds:
     def read_failures(
         self,
         job_id: str,
+        most: int,
         found: Callable[[str, str], object],
         ended: Callable[[], object],
         failed: Callable[[ReaderError], object],
     ) -> Event:
-        """The first FAILURES failed pages of the job, (URL, error) each, while they are found. Setting the event that
-        is returned stops it."""
+        """The first `most` failed pages of the job, (URL, error) each, while they are found. Setting the event that is
+        returned stops it."""
         stop = Event()
 
         def run() -> None:
@@ -70,7 +70,7 @@ class Feeds:
                 if head.error is not None:
                     self._post(partial(found, head.url, head.error))
                     number += 1
-                if stop.is_set() or number == FAILURES:
+                if stop.is_set() or number == most:
                     break
             self._post(ended)
 

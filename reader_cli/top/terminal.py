@@ -10,7 +10,7 @@ import termios
 import tty
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Lock
 from types import FrameType, TracebackType
 from typing import Self
@@ -23,8 +23,9 @@ from reader_cli.top.keys import decode
 
 ESCAPE_SECONDS = 0.03  # after ESC the rest of a key's sequence comes within this time, or it was the key itself
 FRAME_SECONDS = 0.08  # between two pictures at least
-_Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 PASTES_MARKED = ("\x1b[?2004h", "\x1b[?2004l")  # on, off
+
+_Handler = Callable[[int, FrameType | None], None] | signal.Handlers
 
 
 class Inbox:
@@ -45,10 +46,9 @@ class Inbox:
                 os.write(self.wakeup, b"\0")
 
     def run(self) -> None:
-        """Does what was posted. What it raises comes out here."""
-        with suppress(Empty):
-            while True:
-                self._posted.get_nowait()()
+        """Does what has been posted so far. What it raises comes out here."""
+        for _ in range(self._posted.qsize()):
+            self._posted.get()()
 
     def close(self) -> None:
         """Threads that still post are not heard: the descriptors may belong to another file then."""
@@ -102,7 +102,7 @@ class Terminal:
         ready = self._select([self._keys], drawn) if drawn > 0 else []
         ready = ready or self._select([self._keys, self._inbox.bell], seconds)
         if self._inbox.bell in ready:
-            self._obey(os.read(self._inbox.bell, 4096))
+            self._obey(self._hear())
         return self._read_keys() if self._keys in ready else []
 
     def _read_keys(self) -> list[str] | None:
@@ -123,10 +123,16 @@ class Terminal:
             self._give_back()
             with _handling(signal.SIGTSTP, signal.SIG_DFL):
                 os.kill(os.getpid(), signal.SIGTSTP)  # returns when it is continued
+            self._hear()  # of that, too
             self._take_over()
         elif signal.SIGCONT in signals:  # a stop that nobody asked us about
             self._give_back()
             self._take_over()
+
+    def _hear(self) -> bytes:
+        with suppress(BlockingIOError):
+            return os.read(self._inbox.bell, 4096)
+        return b""
 
     def _take_over(self) -> None:
         self._screen.enter_context(_cbreak(self._keys))
@@ -137,7 +143,7 @@ class Terminal:
         self._screen.callback(self._text.write, PASTES_MARKED[1])
 
     def _give_back(self) -> None:
-        with suppress(OSError):  # a terminal that is gone needs nothing back
+        with suppress(OSError, termios.error):  # a terminal that is gone needs nothing back
             self._screen.close()
 
     def _leave(self) -> None:
@@ -172,9 +178,7 @@ def _signals_ring(wakeup: int) -> Iterator[None]:
 
 
 @contextmanager
-def _handling(
-    number: signal.Signals, handler: Callable[[int, FrameType | None], None] | signal.Handlers
-) -> Iterator[None]:
+def _handling(number: signal.Signals, handler: _Handler) -> Iterator[None]:
     before = signal.signal(number, handler)
     try:
         yield

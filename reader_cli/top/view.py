@@ -96,8 +96,7 @@ class View:
         if key in ("s", "S"):
             self._sort(key)
         elif rows and key in ("enter", "o"):
-            self.detail = Detail(rows[self._index(rows)].id)
-            return Action(Verb.OPEN, self.detail.job_id)
+            return self._open(rows[self._index(rows)].id)
         elif rows and (index := _move(key, self._index(rows), self.height, len(rows))) is not None:
             self.selected = rows[index].id
         elif rows:
@@ -108,12 +107,19 @@ class View:
         if key in ("q", "Q", "escape", "left", "backspace"):
             self.detail = None
             return Action(Verb.CLOSE, detail.job_id)
+        if key in ("enter", "o"):
+            return self._open(detail.job_id)
         top = max(len(detail.failures) - self.height + 1, 1)
         if (scroll := _move(key, detail.scroll, self.height, top)) is not None:
             detail.scroll = scroll
         elif row := self.board.rows.get(detail.job_id):
             self._ask(key, row)
         return None
+
+    def _open(self, job_id: str) -> Action:
+        """Opens a job, or looks afresh at the one that is open."""
+        self.detail = Detail(job_id)
+        return Action(Verb.OPEN, job_id)
 
     def _sort(self, key: str) -> None:
         names = list(SORTS)
