@@ -15,6 +15,7 @@ import msgspec
 
 from reader_cli import __version__
 from reader_cli.client.background import in_background
+from reader_cli.client.loopback import LoopbackTransport
 from reader_cli.client.wire import Answer
 from reader_cli.errors import ConfigError, Unreachable, UsageError
 from reader_cli.models import KEY_HEADER
@@ -49,7 +50,7 @@ class Http:
         self._revive = revive
         self._reviving = Lock()
         self._client = httpx.Client(
-            transport=transport,
+            transport=transport or _build_transport(base_url, proxy),
             headers={"user-agent": f"reader-cli/{__version__}"},
             limits=CONNECTIONS,
             follow_redirects=False,
@@ -199,6 +200,12 @@ def build_tls(base_url: str, ca_bundle: str | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:  # ssl.SSLError is one
         raise UsageError(f"{ca_bundle} cannot be read as certificates: {error.strerror or error}") from None
+
+
+def _build_transport(base_url: str, proxy: str | None) -> httpx.BaseTransport | None:
+    """None for httpx's own."""
+    local = base_url.startswith("http://") and not proxy and is_loopback(base_url)
+    return LoopbackTransport() if local else None
 
 
 def is_loopback(base_url: str) -> bool:

@@ -12,8 +12,9 @@ import msgspec
 # What never reaches a line live: C0, DEL and C1 controls, bidi controls, line separators, and lone surrogates, which
 # UTF-8 can't carry.
 _HOSTILE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
-# The same in UTF-8. Each alternative is a search of its own, with a literal first byte: as one pattern they take ten
-# times as long.
+_ASCII = bytes(range(128))
+# The same beyond ASCII, in UTF-8. Each alternative is a search of its own, with a literal first byte: as one pattern
+# they take ten times as long.
 _HOSTILE_BYTES = (
     re.compile(rb"\xc2[\x80-\x9f]"),
     re.compile(rb"\xe2(?:\x80[\x8e\x8f\xa8-\xae]|\x81[\xa6-\xaf])"),
@@ -148,13 +149,15 @@ def _decode(raw: bytes) -> str:
 
 
 def _is_harmless(raw: bytes) -> bool:
-    if any(pattern.search(raw) for pattern in _HOSTILE_BYTES):
-        return False
+    """Whether it is UTF-8 without hostile characters. Of what is mostly ASCII it pays to look at the rest alone."""
     try:
         raw.decode()
     except UnicodeDecodeError:
         return False
-    return True
+    rest = raw.translate(None, _ASCII)
+    if len(rest) * 2 < len(raw):
+        return not _HOSTILE.search(rest.decode())
+    return not any(pattern.search(raw) for pattern in _HOSTILE_BYTES)
 
 
 def _checked(page: str) -> bytes:
