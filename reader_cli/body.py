@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from typer import Option
+
+from reader_cli import options
 from reader_cli.errors import ConfigError, UsageError
 from reader_cli.models import (
     BATCH_CONCURRENCY,
@@ -22,52 +25,68 @@ from reader_cli.models import (
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReadFlags:
-    """The flags as typed; None or empty means that the server's default applies. `page_timeout` is in seconds."""
+class PageFlags:
+    """How a page is read, as typed; what is None, False or empty leaves the server its default."""
 
-    formats: tuple[str, ...] = ()
-    main_content: bool = True
-    include_tags: tuple[str, ...] = ()
-    exclude_tags: tuple[str, ...] = ()
-    wait_for: str | None = None
-    page_timeout: float | None = None
-    proxy_mode: str | None = None
-    concurrency: int | None = None
-    max_concurrency: int | None = None
-    cache: bool = True
-    extract_schema: Path | None = None
-    extract_prompt: str | None = None
-    crawl: bool = False
-    max_depth: int | None = None
-    max_pages: int | None = None
-    webhook: str | None = None
-    webhook_events: tuple[str, ...] = ()
-    webhook_secret_file: Path | None = None
-    sets: tuple[str, ...] = ()
+    formats: options.Formats = None
+    no_main_content: options.NoMainContent = False
+    include_tag: options.IncludeTag = None
+    exclude_tag: options.ExcludeTag = None
+    wait_for: options.WaitFor = None
+    page_timeout: options.PageTimeout = None
+    proxy_mode: options.ProxyMode = None
+    no_cache: options.NoCache = False
+    extract_schema: options.ExtractSchema = None
+    extract_prompt: options.ExtractPrompt = None
+    set_: options.Set = None
 
 
-def build_options(flags: ReadFlags, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The body's options without `url` or `urls`. Raises UsageError for what the contract does not allow."""
-    options: dict[str, Any] = {
-        "formats": [_one_of("--format", value, FORMATS) for value in flags.formats],
-        "onlyMainContent": None if flags.main_content else False,
-        "includeTags": list(flags.include_tags),
-        "excludeTags": list(flags.exclude_tags),
-        "waitForSelector": flags.wait_for,
-        "timeoutMs": _milliseconds(flags.page_timeout),
-        "proxyMode": flags.proxy_mode and _one_of("--proxy-mode", flags.proxy_mode, PROXY_MODES),
-        "batchConcurrency": _within("--concurrency", flags.concurrency, BATCH_CONCURRENCY),
-        "maxConcurrency": flags.max_concurrency,
-        "cache": None if flags.cache else False,
-        "extract": _extract(flags),
-        "webhook": _webhook(flags, environ),
+@dataclass(frozen=True, kw_only=True)
+class JobFlags(PageFlags):
+    """How a job is run."""
+
+    crawl: Annotated[bool, Option("--crawl", help="Follow the links of one URL, on its host.")] = False
+    max_depth: Annotated[int | None, Option(metavar="N", help="Crawl this many links deep.")] = None
+    max_pages: Annotated[int | None, Option(metavar="N", help="Crawl at most this many pages.")] = None
+    concurrency: Annotated[int | None, Option(metavar="N", help="Pages of the batch at once, 1 to 20.")] = None
+    max_concurrency: Annotated[int | None, Option(metavar="N", help="The server's maxConcurrency.")] = None
+    webhook: Annotated[str | None, Option(metavar="URL", help="Where the server reports to.")] = None
+    webhook_event: Annotated[list[str] | None, Option(metavar="EVENT", help="Repeatable.")] = None
+    webhook_secret_file: Annotated[
+        Path | None, Option(metavar="FILE", help="The webhook's secret; or READER_WEBHOOK_SECRET.")
+    ] = None
+
+
+def build_job_options(flags: JobFlags, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The body of a job without `url` or `urls`. Raises UsageError for what the contract does not allow."""
+    return _chosen(
+        batchConcurrency=_within("--concurrency", flags.concurrency, BATCH_CONCURRENCY),
+        maxConcurrency=flags.max_concurrency,
+        webhook=_webhook(flags, environ),
         **_crawl(flags),
-    }
-    chosen = {key: value for key, value in options.items() if value not in (None, [], {})}
-    return chosen | dict(_assignment(text) for text in flags.sets)
+    ) | build_page_options(flags)
 
 
-def _crawl(flags: ReadFlags) -> dict[str, Any]:
+def build_page_options(flags: PageFlags) -> dict[str, Any]:
+    """The body's options that are about reading a page. Raises UsageError for what the contract does not allow."""
+    return _chosen(
+        formats=[_one_of("--format", value, FORMATS) for value in flags.formats or ()],
+        onlyMainContent=False if flags.no_main_content else None,
+        includeTags=flags.include_tag,
+        excludeTags=flags.exclude_tag,
+        waitForSelector=flags.wait_for,
+        timeoutMs=_milliseconds(flags.page_timeout),
+        proxyMode=flags.proxy_mode and _one_of("--proxy-mode", flags.proxy_mode, PROXY_MODES),
+        cache=False if flags.no_cache else None,
+        extract=_extract(flags),
+    ) | dict(_assignment(text) for text in flags.set_ or ())
+
+
+def _chosen(**options: Any) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value not in (None, [], {})}
+
+
+def _crawl(flags: JobFlags) -> dict[str, Any]:
     """A crawl needs at least one of the two limits in its body: that is how the server tells it from a scrape."""
     depth = _within("--max-depth", flags.max_depth, MAX_DEPTH[:2])
     pages = _within("--max-pages", flags.max_pages, MAX_PAGES[:2])
@@ -78,17 +97,17 @@ def _crawl(flags: ReadFlags) -> dict[str, Any]:
     return {"maxDepth": depth, "maxPages": pages} if depth or pages else {"maxDepth": MAX_DEPTH[2]}
 
 
-def _extract(flags: ReadFlags) -> dict[str, Any]:
+def _extract(flags: PageFlags) -> dict[str, Any]:
     schema = _read_json(flags.extract_schema) if flags.extract_schema else None
     return {key: value for key, value in (("schema", schema), ("prompt", flags.extract_prompt)) if value is not None}
 
 
-def _webhook(flags: ReadFlags, environ: Mapping[str, str]) -> dict[str, Any]:
+def _webhook(flags: JobFlags, environ: Mapping[str, str]) -> dict[str, Any]:
     if not flags.webhook:
-        if flags.webhook_events or flags.webhook_secret_file:
+        if flags.webhook_event or flags.webhook_secret_file:
             raise UsageError("--webhook-event and --webhook-secret-file need --webhook URL")
         return {}
-    events = [_one_of("--webhook-event", value, WEBHOOK_EVENTS) for value in flags.webhook_events]
+    events = [_one_of("--webhook-event", value, WEBHOOK_EVENTS) for value in flags.webhook_event or ()]
     return {
         "url": flags.webhook,
         **({"events": events} if events else {}),

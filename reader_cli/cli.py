@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from reader_cli.errors import UsageError
+from reader_cli.grouping import grouped
 
 if TYPE_CHECKING:
     from reader_cli.env import Env
@@ -107,6 +108,7 @@ def build_app() -> typer.Typer:
 
 def invoke(argv: Sequence[str], env: Env) -> int:
     """Runs one command line and returns its exit code. Raises ReaderError and what commands raise."""
+    env.json_errors = "--json" in argv  # for what goes wrong before the command has its options
     if "_READER_COMPLETE" in env.environ:
         completion_init()
     try:
@@ -114,7 +116,7 @@ def invoke(argv: Sequence[str], env: Env) -> int:
     except Unwound as unwound:
         raise unwound.cause from None
     except typer.TyperException as error:
-        raise _usage_error(error, argv, env) from None
+        raise _usage_error(error) from None
     return code if isinstance(code, int) else 0
 
 
@@ -141,7 +143,7 @@ def _build_command(name: str) -> Any:
     if app is None:
         function = getattr(module, name)
         app = new_app()
-        app.command(name, help=f"{SUMMARIES[name]}\n\n{getdoc(function) or ''}")(function)
+        app.command(name, help=f"{SUMMARIES[name]}\n\n{getdoc(function) or ''}")(grouped(function))
     else:
         app.info.help = SUMMARIES[name]
     command = get_command(app)
@@ -149,8 +151,7 @@ def _build_command(name: str) -> Any:
     return command
 
 
-def _usage_error(error: typer.TyperException, argv: Sequence[str], env: Env) -> UsageError:
-    env.json_errors = env.json_errors or "--json" in argv
+def _usage_error(error: typer.TyperException) -> UsageError:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "reader"
     return UsageError(error.format_message(), hint=f"{path} --help")

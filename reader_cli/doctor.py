@@ -66,8 +66,8 @@ def _check_path(session: Session) -> Check:
         for folder in dict.fromkeys(session.env.environ.get("PATH", "").split(os.pathsep))
         if folder and shutil.which("reader", path=folder)
     ]
-    own = Path(sys.argv[0]).resolve() if sys.argv and sys.argv[0] else None
-    others = [name for name in found if own is None or Path(name).resolve() != own]
+    own = {Path(sys.argv[0]).resolve(), Path(sys.executable).with_name("reader").resolve()}
+    others = [name for name in found if Path(name).resolve() not in own]
     if not others:
         return Check("command", True, found[0] if found else "not on PATH")
     remedy = "Put the one that you want first on PATH, or run it as: python -m reader_cli"

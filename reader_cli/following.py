@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
+from reader_cli import options
 from reader_cli.env import Env
 from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
 from reader_cli.events import Event, PageFailed
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from reader_cli.client.watch import Via, WatchOptions
     from reader_cli.session import Session
 
-VIAS = ("auto", "sse", "poll")
+WEBHOOK = "webhook"
+VIAS = ("auto", "sse", "poll", WEBHOOK)
 
 
 class Interrupted(ReaderError):
@@ -39,26 +41,19 @@ class Interrupted(ReaderError):
         return error
 
 
-@dataclass(frozen=True, slots=True)
-class HookOptions:
-    """To be reported to: `port` 0 is any; `public_url` is where the server reaches it, None on this machine."""
-
-    port: int = 0
-    public_url: str | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class FollowOptions:
-    """The options of waiting, checked before anything is sent. Durations in seconds. With `hook` it is by webhook."""
+    """The options of waiting, checked before anything is sent. Durations in seconds."""
 
-    via: str = "auto"
-    interval: float | None = None
-    timeout: float | None = None
-    give_up_after: float = 120.0
-    progress: str = "auto"
-    max_failures: str = "0"
-    cancel_on_interrupt: bool = False
-    hook: HookOptions | None = None
+    via: options.Via = "auto"
+    port: options.Port = 0
+    public_url: options.PublicUrl = None
+    interval: options.Interval = None
+    timeout: options.Timeout = None
+    give_up_after: options.GiveUpAfter = 120.0
+    progress: options.ProgressMode = "auto"
+    max_failures: options.MaxFailures = "0"
+    cancel_on_interrupt: options.CancelOnInterrupt = False
     limit: FailureLimit = field(init=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +61,8 @@ class FollowOptions:
             raise UsageError(f"--via {self.via!r} is none of {', '.join(VIAS)}")
         if self.progress not in MODES:
             raise UsageError(f"--progress {self.progress!r} is none of {', '.join(MODES)}")
+        if self.via != WEBHOOK and (self.public_url or self.port):
+            raise UsageError("--public-url and --port need --via webhook")
         object.__setattr__(self, "limit", FailureLimit.parse(self.max_failures))
 
 
@@ -78,19 +75,22 @@ class Target:
     before: Mapping[str, Job] = field(default_factory=dict)
 
 
-def follow(session: Session, target: Target, options: FollowOptions, *, json: bool = False) -> Tally:
+def follow(session: Session, target: Target, following: FollowOptions, *, json: bool = False) -> Tally:
     """Watches `target` to its end. With `json` the events go to stdout as JSON lines."""
     write = [JsonEvents(lambda line: write_line(session.env, line)).show] if json else []
-    return show_events(session, target, options, _watch(session, target, options), write)
+    return show_events(session, target, following, _watch(session, target, following), write)
 
 
 def follow_results(
-    session: Session, target: Target, options: FollowOptions, write: Callable[[str, bytes], object]
+    session: Session, target: Target, following: FollowOptions, write: Callable[[str, bytes], object]
 ) -> Tally:
     """Like `follow`, and hands each page to `write`, once, as it finishes: its job's id, and one JSON line without its
     newline."""
     from reader_cli.client.pages import follow_pages
     from reader_cli.output.jsonl import read_head
+
+    if following.via == WEBHOOK:
+        raise UsageError("--via webhook tells of pages, but does not bring them: leave it out to get the results")
 
     def events() -> Iterable[Event]:
         for job_id in target.job_ids:
@@ -103,31 +103,31 @@ def follow_results(
                 if head.error is not None:
                     yield PageFailed(job_id, head.url, head.error)
 
-    watching = watch_options(session.env, options)
-    return show_events(session, target, options, events(), [])
+    watching = watch_options(session.env, following)
+    return show_events(session, target, following, events(), [])
 
 
-def _watch(session: Session, target: Target, options: FollowOptions) -> Iterable[Event]:
-    client, watching = session.client, watch_options(session.env, options)
-    if hook := options.hook:
+def _watch(session: Session, target: Target, following: FollowOptions) -> Iterable[Event]:
+    client, watching = session.client, watch_options(session.env, following)
+    if following.via == WEBHOOK:
         from reader_cli.webhooks.watching import watch_by_webhook
 
         return watch_by_webhook(
-            client, target.job_ids, watching, port=hook.port, public_url=hook.public_url, before=target.before
+            client, target.job_ids, watching, port=following.port, public_url=following.public_url, before=target.before
         )
     from reader_cli.client.watch import watch_jobs
 
     return watch_jobs(client, target.job_ids, watching, before=target.before)
 
 
-def watch_options(env: Env, options: FollowOptions) -> WatchOptions:
+def watch_options(env: Env, following: FollowOptions) -> WatchOptions:
     from reader_cli.client.watch import WatchOptions
 
-    deadline = None if options.timeout is None else env.clock() + options.timeout
+    deadline = None if following.timeout is None else env.clock() + following.timeout
     return WatchOptions(
-        via=cast("Via", options.via),
-        interval=options.interval,
-        give_up_after=options.give_up_after,
+        via=cast("Via", "auto" if following.via == WEBHOOK else following.via),
+        interval=following.interval,
+        give_up_after=following.give_up_after,
         deadline=deadline,
     )
 
@@ -135,18 +135,18 @@ def watch_options(env: Env, options: FollowOptions) -> WatchOptions:
 def show_events(
     session: Session,
     target: Target,
-    options: FollowOptions,
+    following: FollowOptions,
     events: Iterable[Event],
     listeners: Sequence[Callable[[Event], None]],
 ) -> Tally:
     """Consumes `events`; says the summary at the end. Raises Interrupted, TimedOut and what the client raises."""
     env, tally = session.env, Tally()
     started = env.clock()
-    renderer = build_renderer(env, options.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
+    renderer = build_renderer(env, following.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
     try:
         _consume(events, [*listeners, tally.add, renderer.show], renderer)
     except (KeyboardInterrupt, SystemExit) as leaving:
-        raise _detach(session, target, options, leaving) from None
+        raise _detach(session, target, following, leaving) from None
     except ReaderError as error:
         error.hint = error.hint or _way_back(target)
         raise
@@ -181,8 +181,8 @@ def _way_back(target: Target) -> str:
     return f"reader watch {words}\nreader cancel {words}"
 
 
-def _detach(session: Session, target: Target, options: FollowOptions, leaving: BaseException) -> Interrupted:
-    if not options.cancel_on_interrupt or isinstance(leaving, SystemExit):
+def _detach(session: Session, target: Target, following: FollowOptions, leaving: BaseException) -> Interrupted:
+    if not following.cancel_on_interrupt or isinstance(leaving, SystemExit):
         return Interrupted.by(leaving, "detached; the job goes on", _way_back(target))
     for job_id in target.job_ids:
         _cancel(session, job_id)

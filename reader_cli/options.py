@@ -35,7 +35,7 @@ Since = Annotated[
     typer.Option(parser=parse_since, metavar="DURATION|DATE", help="Only from then on; 2h, 7d, 2026-04-30."),
 ]
 
-# How pages are read (contract: POST /v1/read); `body.ReadFlags` takes them.
+# How pages are read (contract: POST /v1/read); `body.PageFlags` takes them.
 Formats = Annotated[
     list[str] | None, typer.Option("--format", metavar="markdown|html|screenshot", help="What to return; repeatable.")
 ]
@@ -56,7 +56,8 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", hel
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
-Via = Annotated[str, typer.Option(metavar="auto|sse|poll", help="How to follow the job.")]
+Via = Annotated[str, typer.Option(metavar="auto|sse|poll|webhook", help="How to follow the job.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="By webhook: the port to listen on; 0 takes a free one.")]
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="Where the server reaches this port: a tunnel's URL.")
 ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from typer import Argument, Option
 
 from reader_cli.config import LOCAL
 from reader_cli.env import Env
@@ -38,24 +40,29 @@ class Submission:
 class InputFlags:
     """Where the URLs come from, as typed (cli: submit, Input)."""
 
-    args: Sequence[str] = ()
-    files: Sequence[str] = ()
-    sitemaps: Sequence[str] = ()
-    input_format: str | None = None
-    url_column: str = "url"
-    skip_invalid: bool = False
-    keep_duplicates: bool = False
+    urls: Annotated[list[str] | None, Argument(metavar="[URL]...", help="URLs to read; - reads stdin.")] = None
+    file: Annotated[
+        list[str] | None,
+        Option("-f", "--file", metavar="FILE", help="Lines, CSV, TSV, JSONL or a sitemap; - is stdin."),
+    ] = None
+    sitemap: Annotated[list[str] | None, Option(metavar="URL|FILE", help="The URLs of a sitemap.")] = None
+    input_format: Annotated[
+        str | None, Option(metavar="lines|csv|tsv|jsonl|sitemap", help="Instead of the file's suffix.")
+    ] = None
+    url_column: Annotated[str, Option(metavar="NAME", help="The column or key that holds the URL.")] = "url"
+    skip_invalid: Annotated[bool, Option("--skip-invalid", help="Leave bad lines out.")] = False
+    keep_duplicates: Annotated[bool, Option("--keep-duplicates", help="Read a URL as often as given.")] = False
 
 
 def read_items(env: Env, flags: InputFlags) -> list[Item]:
     """All URLs, read to the end before anything is sent; says what was left out. Raises UsageError."""
     read = read_inputs(
-        flags.args,
-        flags.files,
+        flags.urls or (),
+        flags.file or (),
         stdin=env.stdin,
         input_format=flags.input_format,
         url_column=flags.url_column,
-        sitemaps=flags.sitemaps,
+        sitemaps=flags.sitemap or (),
         skip_invalid=flags.skip_invalid,
         keep_duplicates=flags.keep_duplicates,
         fetch=fetch_sitemap,

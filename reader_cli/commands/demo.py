@@ -19,7 +19,7 @@ def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
     """
     env = open_env(ctx, quiet=quiet)
     with open_session(env, None, None, local=True) as session:
-        items = read_items(env, InputFlags(args=demo_urls(session)))
+        items = read_items(env, InputFlags(urls=demo_urls(session)))
         plan = RunPlan(session.server, {"cache": False}, items)  # or a second demo would have nothing to show
         target = send(session, new_submission(session, plan), json=False, silent=True)
         tally = follow_results(session, target, FollowOptions(), build_line_writer(env.stdout))

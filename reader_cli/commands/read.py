@@ -5,7 +5,7 @@ from typing import Annotated, cast
 import typer
 
 from reader_cli import options
-from reader_cli.body import ReadFlags, build_options
+from reader_cli.body import PageFlags, build_page_options
 from reader_cli.errors import UsageError
 from reader_cli.inputs.urls import clean_url
 from reader_cli.models import FORMATS, Format
@@ -17,19 +17,10 @@ from reader_cli.session import open_env, open_session
 def read(
     ctx: typer.Context,
     url: Annotated[str, typer.Argument(metavar="URL", help="The page to read.")],
+    *,
     output: options.Output = None,
     force: options.Force = False,
-    format: options.Formats = None,
-    no_main_content: options.NoMainContent = False,
-    include_tag: options.IncludeTag = None,
-    exclude_tag: options.ExcludeTag = None,
-    wait_for: options.WaitFor = None,
-    page_timeout: options.PageTimeout = None,
-    proxy_mode: options.ProxyMode = None,
-    no_cache: options.NoCache = False,
-    extract_schema: options.ExtractSchema = None,
-    extract_prompt: options.ExtractPrompt = None,
-    set_: options.Set = None,
+    flags: PageFlags,
     json: options.Json = False,
     api_url: options.ApiUrl = None,
     profile: options.Profile = None,
@@ -39,20 +30,7 @@ def read(
     is a PNG, for a file or a pipe. In text, control characters are left out.
     """
     env = open_env(ctx, quiet=quiet, json=json)
-    flags = ReadFlags(
-        formats=tuple(format or ()),
-        main_content=not no_main_content,
-        include_tags=tuple(include_tag or ()),
-        exclude_tags=tuple(exclude_tag or ()),
-        wait_for=wait_for,
-        page_timeout=page_timeout,
-        proxy_mode=proxy_mode,
-        cache=not no_cache,
-        extract_schema=extract_schema,
-        extract_prompt=extract_prompt,
-        sets=tuple(set_ or ()),
-    )
-    body = {"url": _clean(url), **build_options(flags, env.environ)}
+    body = {"url": _clean(url), **build_page_options(flags)}
     terminal = output is None and env.stdout_tty
     chosen = None if json else _choose_format(flags, terminal)
     if output is not None:
@@ -72,9 +50,9 @@ def _clean(url: str) -> str:
         raise UsageError(f"{url!a} {error}") from None
 
 
-def _choose_format(flags: ReadFlags, terminal: bool) -> Format:
+def _choose_format(flags: PageFlags, terminal: bool) -> Format:
     """The one format that is written. Raises UsageError for what only --json can show."""
-    if len(flags.formats) > 1 or flags.extract_schema or flags.extract_prompt:
+    if len(flags.formats or ()) > 1 or flags.extract_schema or flags.extract_prompt:
         raise UsageError("several formats, and what is extracted, need --json", hint="reader read URL --json")
     chosen = flags.formats[0] if flags.formats else FORMATS[0]
     if chosen == "screenshot" and terminal:

@@ -25,6 +25,7 @@ USUAL = FollowOptions()
 def results(
     ctx: typer.Context,
     jobs: options.Jobs,
+    *,
     output: options.Output = None,
     output_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="One file a page, and manifest.jsonl.")] = None,
     force: options.Force = False,
@@ -44,12 +45,7 @@ def results(
         bool, typer.Option("--with-input", help="With the record that was submitted, under the key input.")
     ] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Pages as they finish, until the job ends.")] = False,
-    via: options.Via = "auto",
-    interval: options.Interval = None,
-    timeout: options.Timeout = None,
-    give_up_after: options.GiveUpAfter = 120.0,
-    progress: options.ProgressMode = "auto",
-    max_failures: options.MaxFailures = "0",
+    following: FollowOptions,
     api_url: options.ApiUrl = None,
     profile: options.Profile = None,
     quiet: options.Quiet = False,
@@ -57,14 +53,6 @@ def results(
     """A line is the page object as the server sent it. Partial results of failed and cancelled jobs are read like any
     others. Exits 0 whatever became of the job; with --follow it exits as watch does.
     """
-    following = FollowOptions(
-        via=via,
-        interval=interval,
-        timeout=timeout,
-        give_up_after=give_up_after,
-        progress=progress,
-        max_failures=max_failures,
-    )
     selection = Selection(only=only, skip=skip, limit=limit, ordered=ordered, missing=missing, with_input=with_input)
     destination = Destination(
         output=output,
@@ -81,7 +69,7 @@ def results(
     if destination.finished:
         env.say(f"reader: {output} is whole: nothing to do (--force replaces it)")
         return ExitCode.OK
-    patience = None if give_up_after == USUAL.give_up_after else give_up_after
+    patience = None if following.give_up_after == USUAL.give_up_after else following.give_up_after
     with open_session(env, api_url, profile) as session:
         return _write(session, request, jobs, patience)
 

@@ -17,29 +17,15 @@ from reader_cli.session import Session, open_env, open_session
 def retry(
     ctx: typer.Context,
     job: options.Job,
+    *,
     wait: options.Wait = False,
-    via: options.Via = "auto",
-    interval: options.Interval = None,
-    timeout: options.Timeout = None,
-    give_up_after: options.GiveUpAfter = 120.0,
-    progress: options.ProgressMode = "auto",
-    max_failures: options.MaxFailures = "0",
-    cancel_on_interrupt: options.CancelOnInterrupt = False,
+    following: FollowOptions,
     json: options.Json = False,
     api_url: options.ApiUrl = None,
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
     """Of a run, all of its jobs. Nothing to retry is exit 8. --wait follows the new run and exits as watch does."""
-    following = FollowOptions(
-        via=via,
-        interval=interval,
-        timeout=timeout,
-        give_up_after=give_up_after,
-        progress=progress,
-        max_failures=max_failures,
-        cancel_on_interrupt=cancel_on_interrupt,
-    )
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
         job_ids = session.job_ids([job], reading=False)
