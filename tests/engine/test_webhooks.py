@@ -208,6 +208,17 @@ def test_a_webhook_of_one_job(engine: Engine, site: Site, receiver: Receiver) ->
     assert SECRET not in engine.get(f"/v1/jobs/{first}").text
 
 
+def test_credits_that_run_low_are_told_once(data_dir: Path, site: Site, receiver: Receiver) -> None:
+    with Engine.start(data_dir, "--credits", "20") as engine:
+        create(engine, receiver.url, events=["credit.low", "job.completed"])
+        engine.submit({"urls": site.urls(18), "cache": False})
+        assert receiver.next().event == "job.completed"
+        engine.submit({"urls": site.urls(2), "cache": False})
+        told = {received.event: received.payload for received in (receiver.next(), receiver.next())}
+        assert (told["credit.low"]["balance"], told["credit.low"]["limit"]) == (1, 20)
+        assert receiver.events().count("credit.low") == 1
+
+
 def test_three_tries_one_and_four_seconds_apart(engine: Engine, site: Site, receiver: Receiver) -> None:
     receiver.answers[:] = [500, 302, 404]
     receiver.headers["location"] = receiver.url + "/elsewhere"
