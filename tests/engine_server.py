@@ -20,6 +20,12 @@ import httpx
 STARTED_WITHIN = 30.0  # seconds; the machine may be busy with other tests
 
 
+def run_engine(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """An engine that ends by itself."""
+    command = [sys.executable, "-m", "reader_cli.engine", *arguments]
+    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False)
+
+
 class Engine:
     """`url` and `key` are those of the running process; `client` sends the key and fails on nothing by itself."""
 

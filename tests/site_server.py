@@ -19,7 +19,8 @@ PARAGRAPH = "The harbour keeps its own clock: boats leave with the tide and come
 
 class Site:
     """`hits` counts the requests of each path; `bodies` gives a path a page of its own (`bytes`, or (type, bytes));
-    `links` the links of a page; `moved` a redirect's target. `gate`, once cleared, holds every answer back until set.
+    `links` the links of a page; `moved` a redirect's target. `gate`, once cleared, holds every answer back until set;
+    `gates` those of single paths.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class Site:
         self.delay = 0.0
         self.gate = threading.Event()
         self.gate.set()
+        self.gates: dict[str, threading.Event] = {}
         self._closing = threading.Event()
         self._server = _Server(self)
 
@@ -48,13 +50,15 @@ class Site:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self._closing.set()
-        self.gate.set()
+        for gate in (self.gate, *self.gates.values()):
+            gate.set()
         self._server.shutdown()
         self._server.server_close()
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         self.hits[path] += 1
         self.gate.wait()
+        self.gates.get(path, self.gate).wait()
         self._closing.wait(self.slow.get(path, self.delay))
         if path == "/robots.txt" and path not in self.bodies:
             return 404, {}, b"none"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reader_cli.durations import parse_duration
 from reader_cli.env import engine_dir
 from reader_cli.errors import ConfigError
 from reader_cli.local import NOT_INSTALLED, is_installed
@@ -30,6 +31,13 @@ def serve(
         int | None, typer.Option(min=1, help="Jobs queued or processing; one more is answered by 429.")
     ] = None,
     credits: Annotated[int | None, typer.Option(min=0, help="Credits a month; without enough, 402.")] = None,
+    retention: Annotated[int, typer.Option(min=1, metavar="DAYS", help="How long ended jobs are kept.")] = 30,
+    max_disk: Annotated[
+        int, typer.Option(min=1, metavar="GB", help="Above it, the oldest ended jobs are deleted early.")
+    ] = 10,
+    cache_ttl: Annotated[
+        float, typer.Option(parser=parse_duration, metavar="DURATION", help="How long a page that was read is fresh.")
+    ] = 3600,
 ) -> int:
     """Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished
     jobs go on when it is started again. One data folder has one engine at a time: a second one exits 8. Without
@@ -42,5 +50,6 @@ def serve(
     command += ["--data-dir", str(data_dir or engine_dir()), *(["--allow-private"] if allow_private else [])]
     limits = {"--tier": tier, "--rpm": rpm, "--max-active-jobs": max_active_jobs, "--credits": credits}
     command += [f"{option}={value}" for option, value in limits.items() if value is not None]
+    command += ["--retention", str(retention), "--max-disk", str(max_disk), "--cache-ttl", str(cache_ttl)]
     # The engine takes this process's place: its signals, its exit code, no process in between.
     os.execv(sys.executable, command)

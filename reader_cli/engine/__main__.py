@@ -9,6 +9,7 @@ import logging
 import logging.handlers
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from reader_cli.engine.home import Home, Occupied
@@ -17,6 +18,7 @@ from reader_cli.models import TIERS
 
 logger = logging.getLogger("reader_cli.engine")
 
+GIGABYTE = 10**9
 LOG_BYTES = 1 << 20  # of the background engine's log, and as much again of the one before
 
 
@@ -48,12 +50,16 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rpm", type=int, metavar="N", help="requests a minute")
     parser.add_argument("--max-active-jobs", type=int, metavar="N", help="jobs that may be queued or processing")
     parser.add_argument("--credits", type=int, metavar="N", help="credits a month")
+    parser.add_argument("--retention", type=float, metavar="DAYS", default=30, help="how long ended jobs are kept")
+    parser.add_argument("--max-disk", type=float, metavar="GB", default=10, help="above it the oldest jobs go first")
+    parser.add_argument("--cache-ttl", type=float, metavar="SECONDS", default=3600, help="how long a page is fresh")
     return parser
 
 
 def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     from reader_cli.engine.database import TooNew
     from reader_cli.engine.limits import limits_of
+    from reader_cli.engine.retention import Retention
     from reader_cli.engine.server import CannotListen, Settings, serve
 
     def ready(url: str) -> None:
@@ -63,11 +69,13 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
 
     private = options.allow_private or ipaddress.ip_address(options.host).is_loopback
     limits = limits_of(options.tier, options.rpm, options.max_active_jobs, options.credits)
-    settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout, limits)
+    kept = Retention(timedelta(days=options.retention), int(options.max_disk * GIGABYTE), options.cache_ttl)
+    settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout, limits, kept)
     try:
         asyncio.run(serve(home, settings, ready))
     except TooNew as error:
-        return _fail(ExitCode.BUG, f"{home.folder} cannot be used: {error}")
+        told = f"{home.folder} cannot be used: {error}; update reader-cli, or choose another --data-dir"
+        return _fail(ExitCode.USAGE, told)
     except CannotListen as error:
         return _fail(ExitCode.BUG, str(error))
     except Exception:

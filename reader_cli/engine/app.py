@@ -135,6 +135,10 @@ def _json(status: int, body: bytes) -> Response:
     return Response(body, status, media_type="application/json")
 
 
+class Gone(Exception):
+    """A job was deleted while it was read: the answer is cut, and the next one is a 404."""
+
+
 @asynccontextmanager
 async def _earlier_answer(services: Services, key: str | None) -> AsyncIterator[tuple[int, bytes] | None]:
     """The answer that this idempotency key got before. Requests with one key go through here one after the other."""
@@ -163,6 +167,8 @@ async def _job_body(
     start = skip
     while start < stop:
         pages = await database.read(results.entries, job.key, start, stop)
+        if not pages:
+            raise Gone(job.id)
         yield (b"," if start > skip else b"") + b",".join(pages)
         start += len(pages)
     yield b']},"pagination":' + encode(pagination) + b"}"

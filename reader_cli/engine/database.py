@@ -16,6 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 READERS = 2
+GIVEN_BACK = 10_000  # pages of the file at a time
 
 
 class TooNew(Exception):
@@ -93,9 +94,23 @@ class Database:
         return connection
 
 
+def used_bytes(db: sqlite3.Connection) -> int:
+    """What is stored: the file without the space that is free in it."""
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
+
+
+def give_back(db: sqlite3.Connection) -> None:
+    """Shortens the file by some of the space that is free in it."""
+    db.execute(f"PRAGMA incremental_vacuum({GIVEN_BACK})").fetchall()
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=10)
     connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # of a new file, and before the next line makes one of it
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -105,7 +120,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, schema: Schema) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found > schema.version:
-        raise TooNew(f"a later version wrote it (schema {found}; this version knows {schema.version})")
+        raise TooNew(f"a later version of reader wrote it (schema {found}; this one knows {schema.version})")
     for sql in schema.upgrades[found - 1 :] if found else (schema.sql,):
         for statement in sql.split(";"):
             db.execute(statement)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
 
+OVER = ["SUCCESS", "ERROR", "CANCELLED"]
+FORGOTTEN = 100  # runs at a time
 Run = Callable[[str, int], Awaitable[None]]
 
 
@@ -38,6 +40,13 @@ class Durable:
         """Starts run `number` of a job. Harmless when it was started before, in this life or an earlier one."""
         with SetWorkflowID(f"{job_id}:{number}"):
             await DBOS.start_workflow_async(self._workflow, job_id, number)
+
+    async def forget(self) -> None:
+        """Deletes the runs that are over: what became of them is in our own database."""
+        while over := await DBOS.list_workflows_async(
+            status=OVER, limit=FORGOTTEN, load_input=False, load_output=False
+        ):
+            await DBOS.delete_workflows_async([run.workflow_id for run in over])
 
     def close(self) -> None:
         DBOS.destroy()

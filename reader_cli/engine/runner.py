@@ -54,15 +54,20 @@ class Runner:
 
     async def run(self, job_id: str, number: int) -> None:
         """Returns when this run is over. Is cancelled, and so comes back at the next start, when the engine stops."""
-        task = self._runs[job_id, number] = asyncio.create_task(self._run(job_id, number))
         try:
-            await task
+            await self.begin(job_id, number)
         except asyncio.CancelledError:
             outer = asyncio.current_task()
             if self._closing or (outer and outer.cancelling()):
                 raise
-        finally:
-            del self._runs[job_id, number]
+
+    def begin(self, job_id: str, number: int) -> asyncio.Task[None]:
+        """Works on this run from now on. Harmless while it does, and when the run is over."""
+        key = job_id, number
+        if key not in self._runs:
+            self._runs[key] = asyncio.create_task(self._run(*key))
+            self._runs[key].add_done_callback(lambda _: self._runs.pop(key))
+        return self._runs[key]
 
     def stop(self, job: JobRow) -> None:
         """For a job that was cancelled in the database: ends the reading of pages whose outcome nobody wants."""

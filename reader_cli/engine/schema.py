@@ -39,5 +39,8 @@ CREATE TABLE answers (
   key TEXT PRIMARY KEY, status INTEGER NOT NULL, created_at TEXT NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
 """,
-    upgrades=("ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0",),
+    upgrades=(
+        "ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;"
+        "DELETE FROM items WHERE state = 'dropped'",  # of cancelled jobs; they were kept once
+    ),
 )

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from reader_cli.engine.home import Home
 from reader_cli.engine.jobs import Jobs
 from reader_cli.engine.limits import Limits, RequestBudget
 from reader_cli.engine.pages import PageReader
+from reader_cli.engine.retention import Keeper, Retention
 from reader_cli.engine.runner import Runner
 from reader_cli.engine.schema import SCHEMA
 from reader_cli.engine.scrapes import Scrapes
@@ -56,6 +57,7 @@ class Settings:
     allow_private: bool
     idle_timeout: float | None
     limits: Limits
+    retention: Retention
 
 
 class CannotListen(Exception):
@@ -132,7 +134,10 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
     """Everything that the handlers need, started; closed in the reverse order."""
-    database, cache = Database(home.folder / "reader.db", SCHEMA), Cache(home.folder / "cache.db")
+    database, cache = (
+        Database(home.folder / "reader.db", SCHEMA),
+        Cache(home.folder / "cache.db", settings.retention.cache_seconds),
+    )
     account, changes, slots = Account(settings.limits), Changes(), asyncio.Semaphore(PAGES_AT_ONCE)
     async with contextlib.AsyncExitStack() as stack:
         for opened in (database, cache):
@@ -142,9 +147,11 @@ async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
         stack.push_async_callback(reader.close)
         await reader.start()
         runner = Runner(database, account, reader, changes, slots)
-        runs = _Runs(home.folder / "runs.db", runner.run)
+        runs = _Runs(home.folder / "runs.db", runner)
         stack.push_async_callback(runs.close)
         stack.push_async_callback(runner.close)
+        keeper = asyncio.create_task(Keeper(database, cache, settings.retention, runs.forget).run())
+        stack.push_async_callback(_cancelled, keeper)
         webhooks = await stack.enter_async_context(
             open_webhooks(database, changes, allow_private=settings.allow_private)
         )
@@ -157,20 +164,27 @@ async def _services(home: Home, settings: Settings) -> AsyncIterator[Services]:
 class _Runs:
     """DBOS, launched behind the back of the first requests: its import alone takes longer than all the rest."""
 
-    def __init__(self, file: Path, run: Callable[[str, int], Awaitable[None]]) -> None:
-        self._launching = asyncio.create_task(self._launch(file, run))
+    def __init__(self, file: Path, runner: Runner) -> None:
+        self._runner = runner
+        self._launching = asyncio.create_task(self._launch(file))
 
     async def start(self, job_id: str, number: int) -> None:
+        """Begins at once. After a crash DBOS would look at what it has only when its second is over; it joins then."""
+        self._runner.begin(job_id, number)
         durable = await asyncio.shield(self._launching)
         await durable.start(job_id, number)
+
+    async def forget(self) -> None:
+        durable = await asyncio.shield(self._launching)
+        await durable.forget()
 
     async def close(self) -> None:
         durable = await self._launching
         await asyncio.to_thread(durable.close)
 
-    async def _launch(self, file: Path, run: Callable[[str, int], Awaitable[None]]) -> Durable:
+    async def _launch(self, file: Path) -> Durable:
         module = await asyncio.to_thread(importlib.import_module, "reader_cli.engine.durable")
-        durable: Durable = module.Durable(file, run)
+        durable: Durable = module.Durable(file, self._runner.run)
         durable.launch()
         return durable
 

@@ -18,7 +18,6 @@ class State(StrEnum):
     DONE = "done"
     FAILED = "failed"
     DUPLICATE = "duplicate"  # a crawl met this page before, under another URL
-    DROPPED = "dropped"  # never started: the job was cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,11 +154,7 @@ def add_items(db: sqlite3.Connection, key: int, items: Iterable[Item]) -> None:
 
 
 def items(db: sqlite3.Connection, key: int) -> list[Item]:
-    """All but the dropped ones, in order."""
-    rows = db.execute(
-        "SELECT n, url, depth, trusted, state, identity FROM items WHERE job = ? AND state != ? ORDER BY n",
-        (key, State.DROPPED),
-    )
+    rows = db.execute("SELECT n, url, depth, trusted, state, identity FROM items WHERE job = ? ORDER BY n", (key,))
     return [
         Item(n, url, depth, bool(trusted), State(state), identity) for n, url, depth, trusted, state, identity in rows
     ]
@@ -187,12 +182,12 @@ def finish(db: sqlite3.Connection, job: JobRow, status: Status, error: str | Non
 
 
 def cancel(db: sqlite3.Connection, job: JobRow) -> bool:
-    """Freezes the results. What a retry had not come to is failed as before; what never started is dropped."""
+    """Freezes the results. What a retry had not come to is failed as before; what never started is forgotten."""
     if not finish(db, job, Status.CANCELLED):
         return False
-    again = "UPDATE items SET state = ? WHERE job = ? AND state = ? AND position IS "
-    kept = db.execute(again + "NOT NULL", (State.FAILED, job.key, State.WAITING)).rowcount
-    db.execute(again + "NULL", (State.DROPPED, job.key, State.WAITING))
+    waiting = (job.key, State.WAITING)
+    db.execute("DELETE FROM items WHERE job = ? AND state = ? AND position IS NULL", waiting)
+    kept = db.execute("UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.FAILED, *waiting)).rowcount
     db.execute("UPDATE jobs SET completed = completed + ?, failed = failed + ? WHERE key = ?", (kept, kept, job.key))
     return True
 
@@ -209,7 +204,7 @@ def retry(db: sqlite3.Connection, job: JobRow, retrying: int, *, budget: int) ->
     """Queues the `retrying` retryable items again, which may cost `budget` credits more.
 
     Counts are of outcomes that stand, so the retried ones leave `completed` and `failed` until they are known anew.
-    What a cancellation dropped leaves `total`.
+    What a cancelled job had not come to leaves `total`.
     """
     failed = db.execute(
         "UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.WAITING, job.key, State.FAILED)
@@ -219,6 +214,22 @@ def retry(db: sqlite3.Connection, job: JobRow, retrying: int, *, budget: int) ->
         f" total = ?, budget = credits + ?, error = NULL, completed_at = NULL, rev = {NEXT_REV} WHERE key = ?",
         (Status.QUEUED, failed, failed, job.entries + retrying - failed, budget, job.key),
     )
+
+
+def oldest_ended(db: sqlite3.Connection, before: str) -> int | None:
+    """The key of the job that ended first, before that moment. Not of the one that changed last: the next revision is
+    counted from its own, and streams go on from there."""
+    row = db.execute(
+        "SELECT key FROM jobs WHERE completed_at < ? AND rev < (SELECT max(rev) FROM jobs) ORDER BY completed_at",
+        (before,),
+    ).fetchone()
+    return row["key"] if row else None
+
+
+def delete(db: sqlite3.Connection, key: int) -> None:
+    for table in ("results", "items"):
+        db.execute(f"DELETE FROM {table} WHERE job = ?", (key,))
+    db.execute("DELETE FROM jobs WHERE key = ?", (key,))
 
 
 def _job(row: sqlite3.Row) -> JobRow:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from pathlib import Path
 
 import httpx
@@ -103,7 +104,7 @@ def test_what_was_accepted_before_dbos_knew_of_it_is_started(data_dir: Path, sit
 
 
 def test_a_stream_goes_on_after_a_restart_where_it_was_cut(data_dir: Path, site: Site) -> None:
-    site.delay = 0.02
+    site.gates["/30"] = threading.Event()
     with Engine.start(data_dir) as engine:
         job_id = engine.submit({"urls": site.urls(40)})
         seen, last = [], "0"
@@ -114,6 +115,7 @@ def test_a_stream_goes_on_after_a_restart_where_it_was_cut(data_dir: Path, site:
                     last = number
                 if len(seen) == 10:
                     engine.kill9()
+        site.gates["/30"].set()
         engine.restart()
         seen += [data["url"] for name, data, _ in engine.events(job_id, last=last) if name == "page"]
         assert sorted(seen) == sorted(site.urls(40))

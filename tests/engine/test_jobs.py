@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,8 +25,11 @@ def urls_of(pages: list[dict[str, Any]]) -> list[str]:
 
 
 def test_a_batch_in_order_of_completion(engine: Engine, site: Site) -> None:
-    site.slow |= {"/0": 1.0, "/1": 0.5}
+    site.gates |= {path: threading.Event() for path in ("/0", "/1")}
     job_id = engine.submit({"urls": site.urls(6), "batchConcurrency": 3})
+    for path, before in (("/1", 4), ("/0", 5)):
+        until(engine, job_id, lambda progress, before=before: progress["completed"] == before)  # type: ignore[misc]
+        site.gates[path].set()
     job = engine.wait(job_id)
     assert (job["status"], job["mode"], job["total"], job["completed"], job["failed"]) == (
         "completed",

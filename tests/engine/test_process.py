@@ -6,21 +6,14 @@ import json
 import os
 import signal
 import stat
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import httpx
 import pytest
-from engine_server import Engine
+from engine_server import Engine, run_engine
 from site_server import Site
-
-
-def run_engine(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "reader_cli.engine", *arguments]
-    return subprocess.run(command, env=os.environ | environ, capture_output=True, text=True, timeout=30, check=False)
 
 
 def children(pid: int) -> list[int]:
