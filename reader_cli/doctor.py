@@ -45,6 +45,7 @@ def run_checks(session: Session) -> Iterator[Check]:
         return
     if session.settings.local:
         yield _check_engine(find_engine())
+        yield _check_browser()
     for name, test in _network_tests(session):
         check = _attempt(name, test)
         yield check
@@ -92,6 +93,15 @@ def _check_engine(engine: Engine | None) -> Check:
     if engine.version != __version__:
         return Check("engine", False, f"version {engine.version}, this is {__version__}", "reader local stop")
     return Check("engine", True, f"process {engine.pid}, version {engine.version}")
+
+
+def _check_browser() -> Check:
+    """Optional: without one, the engine reads pages as their server sends them."""
+    from reader_cli.engine.browser.chromium import find_chromium, missing_parts
+
+    if remedy := missing_parts():
+        return Check("browser", None, f"none, for pages that need JavaScript: {remedy}")
+    return Check("browser", True, str(find_chromium()))
 
 
 def _network_tests(session: Session) -> list[tuple[str, Callable[[], str]]]:

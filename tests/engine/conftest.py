@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_server import Engine
@@ -47,3 +49,20 @@ def web(loop: Loop) -> Iterator[Web]:
     running = Web(loop)
     yield running
     running.close()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[str]]]:
+    """DNS under the test's control: each look-up of a name takes its next address, the last one stays."""
+    known: dict[str, list[str]] = {}
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        addresses = known.get(host)
+        if not addresses:
+            return real(host, port, *more, **options)
+        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
+        return real(address, port, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    yield known

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, ip_address
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -81,23 +78,6 @@ def test_a_private_page_leads_to_private_pages_but_not_everywhere(reader: Reader
     web.page("/there", "<p>there</p>")
     assert reader.read(f"{web.url}/out").problem == "url_blocked"
     assert reader.read(f"{web.url}/in").problem is None
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[str]]]:
-    """DNS under the test's control: each look-up of a name takes its next address, the last one stays."""
-    known: dict[str, list[str]] = {}
-    real = socket.getaddrinfo
-
-    def look_up(host: Any, port: Any, *more: Any, **options: Any) -> Any:
-        addresses = known.get(host)
-        if not addresses:
-            return real(host, port, *more, **options)
-        address = addresses.pop(0) if len(addresses) > 1 else addresses[0]
-        return real(address, port, *more, **options)
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    yield known
 
 
 def test_a_name_that_changes_its_address_gains_nothing(loop: Loop, web: Web, names: dict[str, list[str]]) -> None:

@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from page_server import Loop, Reader, Web, answer
+from processes import children_of, is_running, wait_until
 
 from reader_cli.engine.options import ReadOptions
 
@@ -41,12 +41,6 @@ def test_a_page_is_what_the_contract_says(reader: Reader, web: Web) -> None:
         "cached": False,
         "proxyMode": "premium",
     }
-
-
-@pytest.mark.parametrize("options", [{"formats": ("screenshot",)}, {"wait_for_selector": "#x"}])
-def test_what_needs_a_browser_says_so(reader: Reader, web: Web, options: dict[str, object]) -> None:
-    assert "need a browser" in reader.error(web.page("/", PAGE), **options)
-    assert not web.visits
 
 
 class Memory:
@@ -115,12 +109,6 @@ def test_hostile_pages_end_in_time_and_harm_nothing(reader: Reader, web: Web, na
     assert reader.error(web.page("/", PAGE)) == ""
 
 
-def children_of(pid: int) -> set[int]:
-    """Of all of its threads."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return {int(child) for children in lists for child in children.read_text().split()}
-
-
 def test_a_worker_that_dies_costs_one_page(loop: Loop, web: Web) -> None:
     before = children_of(os.getpid())
     reader = Reader(loop)
@@ -183,21 +171,6 @@ def test_workers_end_with_an_engine_that_is_killed(web: Web) -> None:
         time.sleep(0.3)
         engine.kill()
     wait_until(lambda: not any(map(is_running, workers)))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    """A zombie has ended; whoever inherited it may take its time to notice."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_politeness_is_for_public_hosts(loop: Loop, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,6 @@ FLAGS = (
 )
 
 
-@cache
 def find_chromium() -> str | None:
     """The system's Chromium or Chrome."""
     return next(filter(None, map(shutil.which, NAMES)), None) or next(
@@ -51,19 +49,23 @@ def find_chromium() -> str | None:
     )
 
 
+def missing_parts() -> str:
+    """What has to be installed before a browser can be used, "" for nothing."""
+    parts = []
+    if importlib.util.find_spec("playwright") is None:
+        parts.append("pip install 'reader-cli[browser]'")
+    if find_chromium() is None:
+        parts.append("install Chromium (on Debian: apt install chromium)")
+    return " and ".join(parts)
+
+
 def has_browser() -> bool:
-    return importlib.util.find_spec("playwright") is not None and find_chromium() is not None
+    return not missing_parts()
 
 
 def require_browser() -> None:
     """Raises PageFault, which says what to install."""
-    missing = []
-    if importlib.util.find_spec("playwright") is None:
-        missing.append("pip install 'reader-cli[browser]'")
-    if find_chromium() is None:
-        missing.append("install Chromium (on Debian: apt install chromium)")
-    if missing:
-        remedy = " and ".join(missing)
+    if remedy := missing_parts():
         raise PageFault(ErrorCode.INVALID_REQUEST, f"screenshot and waitForSelector need a browser: {remedy}")
 
 

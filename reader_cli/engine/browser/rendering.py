@@ -193,12 +193,12 @@ def _cause(error: Exception, page: Fetched, options: ReadOptions, admitted: Pass
             f"no element matches {options.wait_for_selector}" if options.wait_for_selector else "the page did not end"
         )
         return PageFault(ErrorCode.SCRAPE_TIMEOUT, f"{what} within {seconds:.3g} s")
-    if "selector" in text and options.wait_for_selector:
-        return PageFault(ErrorCode.INVALID_REQUEST, f"not a CSS selector: {options.wait_for_selector}")
     if found := NET_ERROR.search(text):
         return _nowhere(page, admitted, found[1])
     if "crashed" in text or "closed" in text:
         return PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, "the page crashed the browser")
+    if "parsing css selector" in text or "not a valid selector" in text:
+        return PageFault(ErrorCode.INVALID_REQUEST, f"not a CSS selector: {options.wait_for_selector}")
     logger.error("showing %s failed", page.url, exc_info=error)
     return PageFault(ErrorCode.INTERNAL_ERROR, f"the page could not be shown: {_first_line(error)}")
 

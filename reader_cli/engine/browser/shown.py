@@ -12,7 +12,7 @@ from reader_cli.engine.browser.chromium import WINDOW
 from reader_cli.engine.fetch import MOST_BYTES
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, Page
+    from playwright.async_api import BrowserContext, Page, Response
 
 SETTLE_SECONDS = 5.0  # for a page to become quiet: some poll for ever, and are read as they are then
 MOST_HEIGHT = 10_000  # CSS pixels of a screenshot; longer pages are cut
@@ -39,14 +39,22 @@ async def show(context: BrowserContext, url: str, *, wait_for: str | None, pictu
     """`wait_for` is a CSS selector of an element that must be there; without one, the page's network must be quiet."""
     page = await context.new_page()
     context.on("page", lambda popup: popup.close())
-    response = await page.goto(url, wait_until="commit")
+    answers: list[int] = []
+    page.on("response", lambda response: answers.append(response.status) if _is_document(response) else None)
+    await page.goto(url, wait_until="commit")
     if wait_for is not None:
         await page.wait_for_selector(f"css={wait_for}", state="attached")
     else:
         await _settle(page, min(SETTLE_SECONDS, seconds / 2))
     html = await _document(context, page)
     png = await _picture(page) if picture else None
-    return Shown(page.url, response.status if response else None, html, png)
+    return Shown(page.url, answers[-1] if answers else None, html, png)
+
+
+def _is_document(response: Response) -> bool:
+    """Whether it is the page's own, and not a frame's or a part's."""
+    request = response.request
+    return request.is_navigation_request() and request.frame.parent_frame is None
 
 
 async def _settle(page: Page, seconds: float) -> None:
