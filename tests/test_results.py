@@ -19,7 +19,7 @@ from invoking import User
 from running import Finished
 
 from reader_cli.output.fields import Fields
-from reader_cli.output.formats import build_layout
+from reader_cli.output.formats import build_layout, build_row
 from reader_cli.output.jsonl import mend, read_members
 from reader_cli.output.ordering import in_order
 
@@ -229,6 +229,11 @@ def test_any_page_is_taken_apart_as_it_was_sent(page: dict[str, Any]) -> None:
     assert json.loads(Fields([[name] for name in names]).project(line)) == {name: whole[name] for name in names}
     for format in ("csv", "markdown", "urls"):
         build_layout(format, terminal=True).page(line).decode()
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0")), min_size=1, max_size=4))
+def test_any_row_is_read_back_by_others(cells: list[str]) -> None:
+    assert list(csv.reader(io.StringIO(build_row(cells).decode(), newline=""), strict=True)) == [cells]
 
 
 @given(st.permutations(range(12)), st.sets(st.integers(0, 11)), st.integers(0, 3))

@@ -35,7 +35,8 @@ def harmless_document(text: str, *, terminal: bool) -> str:
     >>> harmless_document("a\\x1b[31mred\\r\\nb", terminal=False)
     'a[31mred\\nb\\n'
     """
-    plain = _CONTROLS.sub("", _LINE_END.sub("\n", text))
+    lines = _LINE_END.sub("\n", text) if "\r" in text or "\x85" in text else text
+    plain = _CONTROLS.sub("", lines)
     if terminal:
         plain = _MARKS.sub("", plain)
     return plain if plain.endswith("\n") else plain + "\n"
