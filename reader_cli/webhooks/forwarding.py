@@ -14,6 +14,8 @@ from reader_cli.webhooks.targets import NotThere, Target
 
 OLD = TOLERANCE_SECONDS - 60  # seconds after which a signature is renewed, or the target would call it stale
 LONGEST_PAUSE = 300.0  # seconds between two tries of one delivery
+TICK = 60.0  # seconds; the longest wait without a look at the clock, which a machine that slept has moved on
+LAST_SECONDS = 2.0  # for what is under way when the listening ends
 LONGEST_ABSENCE = 15.0  # seconds between two looks for a target that is not there
 
 
@@ -43,8 +45,10 @@ class Forwarder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """What is under way has a moment to end: cut off, it would be sent again by the next listener."""
         self._closing.set()
         self.wake()
+        self._thread.join(LAST_SECONDS)
 
     def wake(self) -> None:
         """Something was added to the spool."""
@@ -55,9 +59,10 @@ class Forwarder:
             while not self._closing.is_set():
                 self._news.clear()
                 kept = self._spool.first(self._target.name)
-                wait = None if kept is None else kept.due - self._now()
-                if kept is None or (wait is not None and wait > 0):
-                    self._news.wait(wait)
+                if kept is None:
+                    self._news.wait()
+                elif (wait := kept.due - self._now()) > 0:
+                    self._news.wait(min(wait, TICK))
                 else:
                     self._forward(kept)
         except Exception as error:  # nobody would see this thread die
@@ -65,28 +70,28 @@ class Forwarder:
                 self._fail(error)
 
     def _forward(self, kept: Kept) -> None:
-        trouble = self._deliver(renewed(kept.delivery, self._secret, self._now()))
-        if self._closing.is_set():
+        try:
+            trouble = self._deliver(kept.delivery)
+        except NotThere:
             return
         if trouble is None:
             self._spool.done(kept)
         else:
-            pause = min(2.0**kept.tries, LONGEST_PAUSE)
+            pause = min(2.0 ** min(kept.tries, 10), LONGEST_PAUSE)
             self._spool.put_back(kept, self._now() + pause)
             self._say(f"{self._target.name} did not take {kept.delivery.id}: {trouble}; again in {pause:.0f} s")
 
     def _deliver(self, delivery: Delivery) -> str | None:
-        """Waits until the target is there. What it says when it is."""
+        """Waits until the target is there, and returns what it says then. Raises NotThere when the listening ends."""
         for tries in count():
             try:
-                trouble = self._target.deliver(delivery)
+                trouble = self._target.deliver(renewed(delivery, self._secret, self._now()))
             except NotThere as error:
                 if not tries:
                     waiting = self._spool.count_waiting(self._target.name)
                     self._say(f"{self._target.name} is not there ({error}); kept until it is: {waiting}")
-                if self._closing.wait(min(0.5 * 2.0**tries, LONGEST_ABSENCE)):
-                    return None
-                delivery = renewed(delivery, self._secret, self._now())
+                if self._closing.wait(min(0.5 * 2.0 ** min(tries, 10), LONGEST_ABSENCE)):
+                    raise
             else:
                 if tries:
                     self._say(f"{self._target.name} is there again")

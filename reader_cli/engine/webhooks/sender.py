@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 
 import aiohttp
 from yarl import URL
@@ -15,6 +16,7 @@ from reader_cli.engine.webhooks.rows import Target
 from reader_cli.webhooks import DELIVERY_HEADER, EVENT_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 SECONDS = 10.0  # that the receiver may take
+LOOKUP_SECONDS = 5.0
 USER_AGENT = "Reader-Webhook/1.0"
 READ = (
     1 << 16
@@ -32,8 +34,10 @@ class Sender:
         await self._network.close()
 
     async def check(self, url: str) -> None:
-        """Raises PageFault for a target that may not be reached."""
-        await self._network.check(URL(url), may_be_private=self._allow_private)
+        """Raises PageFault for a target that may not be reached. A name that takes long to look up is let pass here."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKUP_SECONDS):
+                await self._network.check(URL(url), may_be_private=self._allow_private)
 
     async def post(self, target: Target, delivery: Delivery) -> int | None:
         """The HTTP status, or None when there was no answer. A redirect is not followed: it is no success."""
