@@ -17,7 +17,6 @@ from typing import BinaryIO
 
 import msgspec
 
-from reader_cli.engine.extract import extract
 from reader_cli.engine.faults import PageFault
 from reader_cli.engine.tasks import ANSWER_HEAD, TASK_HEAD, Answer, Task
 from reader_cli.models import ErrorCode
@@ -32,15 +31,31 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     tasks: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, tasks), daemon=True).start()
-    import trafilatura  # noqa: F401  # half a second that the first page shall not wait for
-
+    _send(answers, _load())
     while True:
         seconds, task = tasks.get()
         signal.setitimer(signal.ITIMER_REAL, max(0.001, seconds))
-        body = msgspec.msgpack.encode(_answer(task))
+        answer = _answer(task)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        answers.write(ANSWER_HEAD.pack(len(body)) + body)
-        answers.flush()
+        _send(answers, answer)
+
+
+def _load() -> Answer:
+    """Imports the parsers: half a second that the first page shall not wait for. The answer says what is broken."""
+    try:
+        import trafilatura  # noqa: F401
+
+        import reader_cli.engine.extract  # noqa: F401
+    except Exception as error:
+        message = f"the converter cannot start: {type(error).__name__}: {error}"
+        return Answer(code=ErrorCode.INTERNAL_ERROR, message=message[:300])
+    return Answer()
+
+
+def _send(answers: BinaryIO, answer: Answer) -> None:
+    body = msgspec.msgpack.encode(answer)
+    answers.write(ANSWER_HEAD.pack(len(body)) + body)
+    answers.flush()
 
 
 def _receive(stdin: BinaryIO, tasks: queue.SimpleQueue[tuple[float, bytes]]) -> None:
@@ -52,6 +67,8 @@ def _receive(stdin: BinaryIO, tasks: queue.SimpleQueue[tuple[float, bytes]]) -> 
 
 
 def _answer(task: bytes) -> Answer:
+    from reader_cli.engine.extract import extract
+
     try:
         return Answer(extract(msgspec.msgpack.decode(task, type=Task)))
     except PageFault as fault:

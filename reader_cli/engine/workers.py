@@ -1,12 +1,14 @@
 """Extraction in processes of their own (worker.py): a page can crash or block one of them, never the engine.
 
 Tasks go to a worker's stdin and answers come from its stdout, one at a time, msgpack behind a fixed head (tasks.py).
+Its first answer comes without a task and tells whether it could load what it needs.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 
@@ -15,6 +17,8 @@ import msgspec
 from reader_cli.engine.faults import PageFault
 from reader_cli.engine.tasks import ANSWER_HEAD, TASK_HEAD, Answer, Extracted, Task
 from reader_cli.models import ErrorCode
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 1 << 18  # bytes written to a worker
 TASKS_EACH = 5000  # then a worker is replaced: parsers keep memory that they once took
@@ -26,12 +30,13 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._greeted = False
         self._tasks_left = TASKS_EACH
 
     @classmethod
     async def launch(cls) -> _Worker:
         """In a session of its own: Ctrl-C is for the engine, whose end the worker notices by itself."""
-        command, pipe = (sys.executable, "-m", "reader_cli.engine.worker"), asyncio.subprocess.PIPE
+        command, pipe = (sys.executable, "-P", "-m", "reader_cli.engine.worker"), asyncio.subprocess.PIPE
         return cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, start_new_session=True))
 
     @property
@@ -39,18 +44,35 @@ class _Worker:
         return self._tasks_left > 0 and self._process.returncode is None
 
     async def ask(self, task: bytes, seconds: float) -> Answer:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        stdin = self._process.stdin
+        assert stdin is not None
         self._tasks_left = 0 if len(task) > LARGE else self._tasks_left - 1
         try:
             stdin.write(TASK_HEAD.pack(seconds, len(task)))
             for start in range(0, len(task), AT_ONCE):  # a large write would be copied again for each part that fits
                 stdin.write(task[start : start + AT_ONCE])
                 await stdin.drain()
-            (length,) = ANSWER_HEAD.unpack(await stdout.readexactly(ANSWER_HEAD.size))
-            return msgspec.msgpack.decode(await stdout.readexactly(length), type=Answer)
+            if not self._greeted and (greeting := await self._receive()).code:
+                return self._useless(greeting.message)
+            self._greeted = True
+            return await self._receive()
         except (asyncio.IncompleteReadError, ConnectionError):
-            return _last_words(await self._process.wait(), seconds)
+            code = await self._process.wait()
+            if not self._greeted:
+                return self._useless(f"the converter did not start: it ended with code {code}")
+            return _last_words(code, seconds)
+
+    async def _receive(self) -> Answer:
+        stdout = self._process.stdout
+        assert stdout is not None
+        (length,) = ANSWER_HEAD.unpack(await stdout.readexactly(ANSWER_HEAD.size))
+        return msgspec.msgpack.decode(await stdout.readexactly(length), type=Answer)
+
+    def _useless(self, message: str) -> Answer:
+        """What keeps every page from being read is for the engine's log, too."""
+        logger.error("%s (%s)", message, sys.executable)
+        self._tasks_left = 0
+        return Answer(code=ErrorCode.INTERNAL_ERROR, message=message)
 
     async def end(self) -> None:
         with contextlib.suppress(ProcessLookupError):

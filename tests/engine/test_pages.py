@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from page_server import Loop, Reader, Web, answer
@@ -126,6 +127,25 @@ def test_a_worker_that_dies_costs_one_page(loop: Loop, web: Web) -> None:
     finally:
         reader.close()
     assert children_of(os.getpid()) == before
+
+
+@pytest.mark.parametrize("broken", ["raise ImportError('no parser here')", "import os; os._exit(3)"])
+def test_workers_that_cannot_start_say_so(
+    loop: Loop, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    library = tmp_path / "trafilatura.py"
+    library.write_text(broken)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    reader = Reader(loop)
+    try:
+        error = reader.error(web.page("/", PAGE))
+        assert "no parser here" in error or "ended with code 3" in error
+        assert error in caplog.text
+        library.unlink()
+        reader.error(web.url)  # by the worker that was already there
+        assert reader.error(web.url) == ""
+    finally:
+        reader.close()
 
 
 def test_a_page_that_is_cancelled_frees_its_worker(loop: Loop, reader: Reader, web: Web) -> None:
