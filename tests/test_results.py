@@ -19,9 +19,10 @@ from invoking import User
 from running import Finished
 
 from reader_cli.output.fields import Fields
-from reader_cli.output.formats import build_layout, build_row
+from reader_cli.output.formats import build_layout
 from reader_cli.output.jsonl import mend, read_members
 from reader_cli.output.ordering import in_order
+from reader_cli.output.spreadsheet import build_row
 
 
 def finished(server: FakeServer, pages: list[Any], **options: Any) -> str:

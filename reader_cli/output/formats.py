@@ -9,13 +9,12 @@ from itertools import chain, repeat
 
 from reader_cli.output.fields import Fields
 from reader_cli.output.jsonl import is_failed, read_head, read_members
+from reader_cli.output.spreadsheet import build_cell, build_row
 from reader_cli.output.text import harmless, harmless_document, harmless_url
 
 FIELDED = ("jsonl", "json", "csv")
 FORMATS = (*FIELDED, "urls", "markdown")
 COLUMNS = "url,finalUrl,statusCode,metadata.title,credits,error,markdown"  # of CSV, without --fields
-# A spreadsheet takes a cell that begins with one of these for a formula (OWASP: CSV injection).
-_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,23 +52,6 @@ def build_section(line: bytes, *, terminal: bool) -> str:
         return f"{head}*not read: {harmless(_text(page.get('error')))}*\n\n"
     text = _text(page.get("markdown")) or _text(page.get("html"))
     return f"{head}{harmless_document(text, terminal=terminal)}\n" if text else head
-
-
-def build_row(cells: Iterable[str]) -> bytes:
-    """One record of CSV (RFC 4180); lone surrogates become "?". The standard library's writer takes ten times as long
-    for cells as large as pages."""
-    row = ",".join(map(_quoted, cells)) or '""'  # a blank line would be no record
-    return row.encode("utf-8", "replace") + b"\r\n"
-
-
-def _quoted(cell: str) -> str:
-    return '"' + cell.replace('"', '""') + '"' if any(mark in cell for mark in '",\r\n') else cell
-
-
-def build_cell(text: str, *, terminal: bool) -> str:
-    """Text for a spreadsheet: what it would run as a formula gets an apostrophe before it."""
-    cell = harmless_document(text, terminal=terminal).removesuffix("\n")
-    return "'" + cell if cell.startswith(_FORMULA) else cell
 
 
 def _csv(fields: Fields, terminal: bool) -> Layout:

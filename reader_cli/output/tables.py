@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import json
 import shutil
 from collections.abc import Iterable, Sequence
 
 from reader_cli.env import Env
+from reader_cli.output.spreadsheet import build_cell, build_row
 from reader_cli.output.text import harmless
 
 LONGEST_CELL = 10_000  # characters of a cell of CSV
@@ -38,16 +38,14 @@ class Columns:
 
 
 def build_csv_line(cells: Iterable[object]) -> bytes:
-    """One line of CSV (RFC 4180, but for `\\n`), as harmless as a table's; None is empty, booleans are as in JSON."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([_csv_cell(cell) for cell in cells])
-    return line.getvalue().encode()
+    """One line of CSV; None is empty, booleans are as in JSON, and text is on one line as in a table."""
+    return build_row(map(_csv_cell, cells))
 
 
 def _csv_cell(cell: object) -> str:
-    if isinstance(cell, bool):
-        return "true" if cell else "false"
-    return "" if cell is None else harmless(cell, LONGEST_CELL)
+    if isinstance(cell, str):
+        return build_cell(harmless(cell, LONGEST_CELL), terminal=True)
+    return "" if cell is None else json.dumps(cell)
 
 
 def _write_row(env: Env, cells: Sequence[str], widths: Sequence[int]) -> None:
