@@ -107,7 +107,7 @@ def test_an_incomplete_run_is_shown_resumed_and_forgotten(user: User, server: Fa
     shown = user.run("jobs")
     half = next(line.split()[-1] for line in shown.err.splitlines() if "500 URLs of half" in line)
     assert (
-        "3 URLs of never not submitted yet: reader submit --resume run_" in shown.err
+        "3 URLs of never are not submitted yet: reader submit --resume run_" in shown.err
         and "planned" in shown.out.decode()
     )
     listed = user.run("jobs", "--json").objects

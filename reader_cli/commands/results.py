@@ -12,8 +12,9 @@ from reader_cli.collecting import Collector, Selection
 from reader_cli.errors import ExitCode, UsageError
 from reader_cli.following import FollowOptions, Target, follow_results
 from reader_cli.output.fields import Fields
+from reader_cli.output.files import LONGEST_PATH
 from reader_cli.output.folder import Folder
-from reader_cli.output.text import count
+from reader_cli.output.text import count, harmless
 from reader_cli.output.writers import Destination, Pages, open_writer, part_of
 from reader_cli.resuming import BEGINNING, find_start
 from reader_cli.session import Session, open_env, open_session
@@ -67,7 +68,7 @@ def results(
         _refuse_waiting(following)
     env = open_env(ctx, quiet=quiet)
     if destination.finished:
-        env.say(f"reader: {output} is whole: nothing to do (--force replaces it)")
+        env.say(f"reader: {harmless(output, LONGEST_PATH)} is whole: nothing to do (--force replaces it)")
         return ExitCode.OK
     patience = None if following.give_up_after == USUAL.give_up_after else following.give_up_after
     with open_session(env, api_url, profile) as session:

@@ -13,7 +13,9 @@ from typing import BinaryIO, Protocol
 from reader_cli.env import Env
 from reader_cli.errors import NothingToDo, UsageError
 from reader_cli.output.report import quote
+from reader_cli.output.text import harmless
 
+LONGEST_PATH = 5000  # characters, to be told whole: PATH_MAX is 4,096
 _TAIL = 1 << 16  # bytes read at a time when a last line's end is looked for
 
 
@@ -105,14 +107,20 @@ class PartFile:
 
     def go_on(self, size: int) -> None:
         """Keeps the first `size` bytes as they are; the next are written after them."""
-        self._file.seek(size)
-        self._file.truncate()
-        self._left = 0
+        self._cut(size)
+        if size:
+            self._say(f"going on after the {size:,} bytes of {self.path}")
 
     def start_again(self, size: int = 0) -> None:
-        """`go_on` after the first `size` bytes, because what follows them is not what the server has now."""
-        self.go_on(size)
-        self._env.say(f"reader: {self.path} differs from the results as they are now: starting again")
+        """Keeps the first `size` bytes alone, because what follows them is not what the server has now."""
+        self._cut(size)
+        self._say(f"{self.path} differs from the results as they are now: starting again")
+
+    def _cut(self, size: int) -> None:
+        with self._telling():
+            self._file.seek(size)
+            self._file.truncate()
+        self._left = 0
 
     def _beyond(self, data: bytes) -> bytes:
         """What of `data` the earlier run did not write yet."""
@@ -144,9 +152,12 @@ class PartFile:
             with suppress(OSError):
                 self._file.flush()
             if os.fstat(self._file.fileno()).st_size and self._resumable:
-                self._env.say(f"reader: {self.path} is kept; the same command with --resume goes on with it")
+                self._say(f"{self.path} is kept; the same command with --resume goes on with it")
             else:
                 self.path.unlink()
+
+    def _say(self, sentence: str) -> None:
+        self._env.say(f"reader: {harmless(sentence, LONGEST_PATH)}")
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
