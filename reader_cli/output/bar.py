@@ -22,7 +22,8 @@ from reader_cli.rate import Rate
 from reader_cli.signals import handling
 
 ALL_JOBS = ""  # the key of the bar that adds up several jobs
-NARROW = 100  # columns; below this the rarer figures are left out
+NARROW = 100  # columns; below this names are cut and words left out
+NARROW_NAME = 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Bar:
         console = Console(file=env.stderr, force_terminal=True, highlight=False, markup=False, emoji=False)
         # Rich would steal print() from a piped stdout: data goes past it, so nothing is redirected.
         self._progress = Progress(
-            NameColumn(table_column=Column(max_width=32, no_wrap=True, overflow="ellipsis")),
+            NameColumn(console, table_column=Column(max_width=32, no_wrap=True)),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
             FiguresColumn(console, table_column=Column(no_wrap=True)),
             console=console,
@@ -114,8 +115,14 @@ class Bar:
 
 
 class NameColumn(ProgressColumn):
+    def __init__(self, console: Console, table_column: Column) -> None:
+        super().__init__(table_column)
+        self._console = console
+
     def render(self, task: Task) -> Text:
-        return Text(task.description)
+        name = Text(task.description)
+        name.truncate(32 if self._console.width >= NARROW else NARROW_NAME, overflow="ellipsis")
+        return name
 
 
 class FiguresColumn(ProgressColumn):
@@ -124,6 +131,10 @@ class FiguresColumn(ProgressColumn):
     def __init__(self, console: Console, table_column: Column) -> None:
         super().__init__(table_column)
         self._console = console
+
+    @property
+    def _wide(self) -> bool:
+        return self._console.width >= NARROW
 
     def render(self, task: Task) -> Text:
         counts: Counts = task.fields["counts"]
@@ -140,9 +151,10 @@ class FiguresColumn(ProgressColumn):
             yield f"{rate:,.1f}/s"
         yield duration(task.elapsed or 0)
         if rate and not task.finished:
-            yield f"ETA {duration((counts.total - counts.completed) / rate)}"
-        if counts.credits_used and self._console.width >= NARROW:
-            yield count(counts.credits_used, "credit")
+            left = duration((counts.total - counts.completed) / rate)
+            yield f"ETA {left}" if self._wide else f"-{left}"
+        if counts.credits_used:
+            yield count(counts.credits_used, "credit") if self._wide else f"{counts.credits_used:,} cr"
         if task.fields["via"]:
             yield task.fields["via"]
 
