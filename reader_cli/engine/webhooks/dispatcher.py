@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from itertools import groupby
+from typing import NamedTuple
 
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 32  # tries over all webhooks
 LANE = 4  # tries of one webhook: a receiver that hangs holds up nobody else
 REST_SECONDS = 0.05  # between two looks, so that busy jobs cost one look and not as many
+DEAD_PAUSE = 0.5  # seconds, where nobody answers: to find that out thousands of times costs what the jobs need
 DISK_PAUSE = 2.0  # seconds, where the database can't be read or written
 
 
@@ -66,10 +68,10 @@ class Dispatcher:
     async def _drain(self, webhook: int, bell: asyncio.Event) -> None:
         """One lane. It rings when it ends: something may have come meanwhile."""
         try:
-            while batch := await self._database.read(_batch, webhook):
+            while (batch := await self._database.read(_batch, webhook)) and batch.deliveries:
                 # One kind after the other, so that a job's start is told before its pages and its end after them.
-                for _, alike in groupby(batch, key=lambda owed: owed[1].event):
-                    await asyncio.gather(*(self._deliver(target, delivery) for target, delivery in alike))
+                for _, alike in groupby(batch.deliveries, key=lambda delivery: delivery.event):
+                    await self._deliver(batch.target, list(alike))
         except sqlite3.Error:
             logger.exception("the deliveries of a webhook cannot be kept")
             await asyncio.sleep(DISK_PAUSE)
@@ -77,12 +79,27 @@ class Dispatcher:
             del self._lanes[webhook]
             bell.set()
 
-    async def _deliver(self, target: Target, delivery: Delivery) -> None:
+    async def _deliver(self, target: Target, deliveries: list[Delivery]) -> None:
+        statuses = await asyncio.gather(*(self._post(target, delivery) for delivery in deliveries))
+        await self._database.write(_settle, target.key, list(zip(deliveries, statuses, strict=True)))
+        if not any(statuses):
+            await asyncio.sleep(DEAD_PAUSE)
+
+    async def _post(self, target: Target, delivery: Delivery) -> int | None:
         async with self._slots:
-            status = await self._sender.post(target, delivery)
-        await self._database.write(outbox.settle, target.key, delivery, status)
+            return await self._sender.post(target, delivery)
 
 
-def _batch(db: sqlite3.Connection, webhook: int) -> list[tuple[Target, Delivery]]:
+class _Batch(NamedTuple):
+    target: Target
+    deliveries: list[Delivery]
+
+
+def _batch(db: sqlite3.Connection, webhook: int) -> _Batch | None:
     target = rows.target(db, webhook)
-    return [(target, delivery) for delivery in outbox.due(db, webhook, LANE)] if target else []
+    return _Batch(target, outbox.due(db, webhook, LANE)) if target else None
+
+
+def _settle(db: sqlite3.Connection, webhook: int, tried: list[tuple[Delivery, int | None]]) -> None:
+    for delivery, status in tried:
+        outbox.settle(db, webhook, delivery, status)

@@ -14,8 +14,8 @@ from reader_cli.models import WEBHOOK_EVENTS, WEBHOOK_NAME, WEBHOOK_SECRET
 HEADERS = 20  # of one webhook
 HEADER_LENGTH = 4096  # characters of a value
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, 5.6.2
-_VALUE = re.compile(r"[\t\x20-\x7e]*")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # RFC 9110, 5.6.2
+HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 # What the delivery itself needs, and what would change its framing or its way.
 _RESERVED = re.compile(
     r"x-reader-.*|content-.*|host|user-agent|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|proxy-.*"
@@ -65,10 +65,10 @@ def _headers(value: Any) -> dict[str, str]:
 
 def _header_issue(name: str, value: Any) -> str:
     """A line break in a header would make another header, or another request, of what follows it."""
-    if not _TOKEN.fullmatch(name):
+    if not HEADER_NAME.fullmatch(name):
         return "is no header name"
     if _RESERVED.fullmatch(name.lower()):
         return "belongs to the delivery itself"
-    if not isinstance(value, str) or not _VALUE.fullmatch(value) or len(value) > HEADER_LENGTH:
+    if not isinstance(value, str) or not HEADER_VALUE.fullmatch(value) or len(value) > HEADER_LENGTH:
         return f"must be a string of at most {HEADER_LENGTH} printable ASCII characters"
     return ""
