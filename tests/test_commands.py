@@ -24,7 +24,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 # Commands that print no object, and why.
 WITHOUT_JSON = {
-    "results": "always JSON lines",
+    "results": "JSON lines, or what --format says",
     "demo": "always JSON lines",
     "serve": "its stdout is empty",
     "top": "a screen; `events` is for scripts",
