@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 import aiohttp
@@ -66,6 +67,10 @@ class Fetcher:
 
     def space(self, host: str, seconds: float) -> None:
         self._manners.space(host, seconds)
+
+    def turn(self, page: Fetched) -> AbstractAsyncContextManager[None]:
+        """To ask the host of this page for it once more, as a browser does."""
+        return nullcontext() if page.private else self._manners.turn(URL(page.url).host or "")
 
     async def get(
         self, url: str, *, seconds: float, trusted: bool, cookies: AbstractCookieJar | None = None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from engine_server import Engine
 from page_server import Loop, Reader, Web, answer
 from processes import children_of, is_running, wait_until
 
@@ -127,6 +128,20 @@ def test_a_worker_that_dies_costs_one_page(loop: Loop, web: Web) -> None:
     finally:
         reader.close()
     assert children_of(os.getpid()) == before
+
+
+def test_the_engine_answers_while_hostile_pages_are_converted(engine: Engine, web: Web) -> None:
+    urls = [web.page(f"/{number}", make()) for number, make in enumerate(HOSTILE.values())]
+    job = engine.submit({"urls": urls, "timeoutMs": 2000, "cache": False, "batchConcurrency": 20})
+    waits, status = [], "queued"
+    while status in ("queued", "processing"):
+        started = time.monotonic()
+        status = engine.job(job, limit=1)["status"]
+        waits.append(time.monotonic() - started)
+        time.sleep(0.02)
+    assert status == "completed" and len(waits) > 20
+    assert sorted(waits)[len(waits) // 2] < 0.1
+    assert max(waits) < 2.0  # the other tests want the processors, too
 
 
 @pytest.mark.parametrize("broken", ["raise ImportError('no parser here')", "import os; os._exit(3)"])

@@ -34,10 +34,11 @@ FLAGS = (
     "--disable-extensions",
     "--disable-gpu",
     "--no-pings",
+    "--js-flags=--max-old-space-size=512",  # MB
     # What does not go through a proxy could go anywhere: QUIC, WebRTC's UDP, and look-ups of names.
     "--disable-quic",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
-    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",  # its name in older versions
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 

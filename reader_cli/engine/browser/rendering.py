@@ -21,7 +21,7 @@ from yarl import URL
 
 from reader_cli.engine.browser.chromium import Chromium
 from reader_cli.engine.browser.gate import Gate, Pass
-from reader_cli.engine.browser.shown import ERROR_PAGE, Shown, show
+from reader_cli.engine.browser.shown import WEB, Shown, show
 from reader_cli.engine.crawl import normalise
 from reader_cli.engine.faults import PageFault
 from reader_cli.engine.fetch import MOST_BYTES, Fetched
@@ -77,14 +77,13 @@ class Renderer:
         picture = "screenshot" in options.formats
         async with self._places, self._chromium() as chromium:
             with self._gate.admit(private=page.private) as admitted:
-                async with self._context(chromium, admitted, page, cookies) as context:
-                    try:
-                        async with asyncio.timeout(seconds):
-                            wait_for = options.wait_for_selector
-                            shown = await show(context, page.url, wait_for=wait_for, picture=picture, seconds=seconds)
-                    except Exception as error:
-                        raise _cause(error, page, options, admitted, seconds) from error
-        return _rendered(page, shown, admitted)
+                try:
+                    async with self._context(chromium, admitted, page, cookies) as context, asyncio.timeout(seconds):
+                        wait_for = options.wait_for_selector
+                        shown = await show(context, page.url, wait_for=wait_for, picture=picture, seconds=seconds)
+                except Exception as error:
+                    raise _cause(error, page, options, admitted, seconds) from error
+                return _rendered(page, shown, admitted)
 
     @contextlib.asynccontextmanager
     async def _chromium(self) -> AsyncIterator[Chromium]:
@@ -121,10 +120,13 @@ class Renderer:
     async def _context(
         self, chromium: Chromium, admitted: Pass, page: Fetched, cookies: AbstractCookieJar | None
     ) -> AsyncIterator[BrowserContext]:
+        from playwright.async_api import Error as PlaywrightError
+
         context = await chromium.context(await self._gate.open(), admitted.password)
         try:
-            known = cookies.filter_cookies(URL(page.url)) if cookies is not None else {}
-            await context.add_cookies([{"name": c.key, "value": c.value, "url": page.url} for c in known.values()])
+            for cookie in (cookies.filter_cookies(URL(page.url)) if cookies is not None else {}).values():
+                with contextlib.suppress(PlaywrightError):  # Chromium is stricter about what a cookie is
+                    await context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": page.url}])
             yield context
         finally:
             await asyncio.shield(self._do(_discard(chromium, context)))
@@ -165,7 +167,7 @@ async def _discard(chromium: Chromium, context: BrowserContext) -> None:
 
 
 def _rendered(page: Fetched, shown: Shown, admitted: Pass) -> Rendered:
-    if shown.url.startswith(ERROR_PAGE):  # it sent itself there
+    if not shown.url.startswith(WEB):  # a script sent it to where nothing answers, or to a URL of its own making
         raise _nowhere(page, admitted)
     if shown.status is not None and shown.status >= 400:
         raise PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, f"HTTP {shown.status}", status=shown.status)
@@ -203,7 +205,7 @@ def _cause(error: Exception, page: Fetched, options: ReadOptions, admitted: Pass
     return PageFault(ErrorCode.INTERNAL_ERROR, f"the page could not be shown: {_first_line(error)}")
 
 
-def _nowhere(page: Fetched, admitted: Pass, reason: str = "it went to a page that did not answer") -> PageFault:
+def _nowhere(page: Fetched, admitted: Pass, reason: str = "it went where nothing answers") -> PageFault:
     if admitted.refused:
         return blocked(admitted.refused)
     if admitted.bytes_left <= 0:

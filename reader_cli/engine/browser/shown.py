@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SETTLE_SECONDS = 5.0  # for a page to become quiet: some poll for ever, and are read as they are then
 MOST_HEIGHT = 10_000  # CSS pixels of a screenshot; longer pages are cut
 MOST_PNG = 10 << 20  # bytes; a larger screenshot is made again, of the first window only
-ERROR_PAGE = "chrome-error://"
+WEB = ("http://", "https://")
 DOCUMENT = """(() => {
   const kind = document.doctype ? "<!DOCTYPE html>" : "", root = document.documentElement;
   const text = root ? kind + root.outerHTML : "";
