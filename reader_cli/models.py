@@ -155,6 +155,24 @@ class UsageEntry(TypedDict, total=False):
     createdAt: str
 
 
+class Credits(TypedDict):
+    """GET /v1/usage/credits."""
+
+    balance: int
+    limit: int
+    used: int
+    tier: str
+    resetAt: str
+
+
+class Queue(TypedDict):
+    """GET /v1/queue/status."""
+
+    activeJobs: int
+    waitingJobs: int
+    maxConcurrency: int
+
+
 class Pagination(TypedDict, total=False):
     total: int
     skip: int

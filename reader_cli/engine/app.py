@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route
 
-from reader_cli.engine import answers, results, site, store, usage
+from reader_cli.engine import answers, openapi, results, site, store, usage
 from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
 from reader_cli.engine.encoding import encode, success
@@ -27,7 +27,7 @@ from reader_cli.engine.store import JobRow
 from reader_cli.engine.stream import EventStream, job_events, workspace_events
 from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks.service import Webhooks
-from reader_cli.models import IDEMPOTENCY_HEADER, ErrorCode, Mode, Pagination
+from reader_cli.models import IDEMPOTENCY_HEADER, ErrorCode, Mode, Pagination, Queue
 
 BODY_BYTES = 16 << 20  # 1,000 URLs of the greatest length, and some air
 
@@ -122,8 +122,11 @@ async def get_history(request: Request) -> Response:
 async def get_queue(request: Request) -> Response:
     services = _services(request)
     active, waiting = await services.database.read(store.count_active)
-    queue = {"activeJobs": active, "waitingJobs": waiting, "maxConcurrency": services.max_concurrency}
-    return _json(200, success(queue))
+    return _json(200, success(Queue(activeJobs=active, waitingJobs=waiting, maxConcurrency=services.max_concurrency)))
+
+
+async def get_openapi(request: Request) -> Response:
+    return _json(200, openapi.DOCUMENT)
 
 
 def _services(request: Request) -> Services:
@@ -198,9 +201,15 @@ async def _refuse_route(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, HTTPException)
     if refused.status_code == 405:
         told = f"{request.url.path} does not answer to {request.method}"
-        headers = dict(refused.headers or {})
-        return Refused(ErrorCode.INVALID_REQUEST, told, status=405, headers=headers).response()
+        allowed = {"allow": ", ".join(_methods(request.url.path))}
+        return Refused(ErrorCode.INVALID_REQUEST, told, status=405, headers=allowed).response()
     return Refused(ErrorCode.NOT_FOUND, f"there is nothing at {request.url.path}").response()
+
+
+def _methods(path: str) -> list[str]:
+    """Starlette tells only those of the first route that fits."""
+    fitting = (route for route in ROUTES if isinstance(route, Route) and route.path_regex.match(path))
+    return sorted(method for route in fitting for method in route.methods or ())
 
 
 async def _refuse_broken(request: Request, error: Exception) -> Response:
@@ -223,6 +232,7 @@ ROUTES: list[BaseRoute] = [
     Route("/v1/usage/credits", get_credits, methods=["GET"]),
     Route("/v1/usage/history", get_history, methods=["GET"]),
     Route("/v1/queue/status", get_queue, methods=["GET"]),
+    Route(openapi.PATH, get_openapi, methods=["GET"]),
     Mount(site.MOUNT, routes=site.routes),
 ]
 

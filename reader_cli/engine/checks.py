@@ -52,6 +52,8 @@ def flag(value: Any) -> bool:
 
 def whole(least: int, most: int) -> Check[int]:
     def check(value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():  # 6.0 is whole in JSON
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
             raise Wrong(("", f"must be a whole number from {least} to {most}"))
         return value

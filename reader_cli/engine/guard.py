@@ -10,7 +10,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from reader_cli.engine import site
+from reader_cli.engine import openapi, site
 from reader_cli.engine.limits import RequestBudget
 from reader_cli.engine.refusals import Refused
 from reader_cli.engine.stream import is_stream
@@ -59,7 +59,7 @@ class Guard:
 
 
 def _is_open(path: str) -> bool:
-    return path.startswith(site.MOUNT + "/")
+    return path == openapi.PATH or path.startswith(site.MOUNT + "/")
 
 
 class _Tagged:

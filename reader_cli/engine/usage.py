@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
-from typing import Any
 
 from reader_cli.engine import store
 from reader_cli.engine.limits import Limits
 from reader_cli.engine.refusals import Refused
 from reader_cli.engine.store import now
 from reader_cli.engine.webhooks import outbox
-from reader_cli.models import ErrorCode, Page, UsageEntry
+from reader_cli.models import Credits, ErrorCode, Page, UsageEntry
 
 UNLIMITED = 1_000_000_000  # the contract's numbers have no word for "no limit"
 LOW = 0.1  # of the credits; `credit.low` is sent once a month, when less than that is left
@@ -51,7 +50,7 @@ class Account:
             if left < low <= left + cost:
                 outbox.credit_low(db, self.credits(db))
 
-    def credits(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def credits(self, db: sqlite3.Connection) -> Credits:
         """GET /v1/usage/credits' data."""
         used = _used(db)
         return {
