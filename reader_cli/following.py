@@ -65,6 +65,11 @@ class FollowOptions:
             raise UsageError("--public-url and --port need --via webhook")
         object.__setattr__(self, "limit", FailureLimit.parse(self.max_failures))
 
+    def check_brings_pages(self) -> None:
+        """Raises UsageError where pages are told of, and not brought."""
+        if self.via == WEBHOOK:
+            raise UsageError("--via webhook tells of pages, but does not bring them: leave it out to get the results")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -89,8 +94,7 @@ def follow_results(
     from reader_cli.client.pages import follow_pages
     from reader_cli.output.jsonl import read_head
 
-    if following.via == WEBHOOK:
-        raise UsageError("--via webhook tells of pages, but does not bring them: leave it out to get the results")
+    following.check_brings_pages()
 
     def events() -> Iterable[Event]:
         for job_id in target.job_ids:

@@ -115,9 +115,9 @@ def test_where_it_cannot_be(home: dict[str, str], tmp_path: Path) -> None:
     refused = reader("watch", "job_1", "--via", "webhook", environ=environ)
     assert refused.code == 2 and "--public-url" in refused.err
     assert reader("watch", "job_1", "--port", "9", environ=environ).code == 2
-    for command in (["submit", "http://127.0.0.1:9/", "--wait"], ["results", "job_1", "--follow"]):
+    for command in (["submit", "http://127.0.0.1:9/", "--wait", "--results"], ["results", "job_1", "--follow"]):
         wrong = reader(*command, "--via", "webhook", environ=home)
-        assert wrong.code == 2 and "webhook" in wrong.err
+        assert wrong.code == 2 and wrong.out == b"" and "does not bring them" in wrong.err
 
 
 def test_an_engine_that_dies_is_brought_back(home: dict[str, str], site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from reader_cli.body import JobFlags, build_job_options, read_secret
 from reader_cli.errors import ExitCode, UsageError
 from reader_cli.following import FollowOptions, Target, follow, follow_results, write_final_jobs
 from reader_cli.models import Mode
-from reader_cli.output.writers import build_line_writer
+from reader_cli.output.files import build_line_writer
 from reader_cli.runs import RunPlan
 from reader_cli.session import Session, open_env, open_session
 from reader_cli.submitting import (
@@ -51,6 +51,8 @@ def submit(
     env = open_env(ctx, quiet=quiet, json=json)
     if results and not wait:
         raise UsageError("--results needs --wait", hint="Later: reader results @last")
+    if results:
+        following.check_brings_pages()
     with open_session(env, api_url, profile) as session:
         if resume:
             submission = resume_submission(session, resume, read_secret(flags.webhook_secret_file, env.environ))
