@@ -31,6 +31,7 @@ class FakeJob:
         self.runs = 0
         self.events: list[tuple[str, Any]] = []
         self.changed = threading.Condition()
+        self.asked = threading.Event()  # set when GET has answered about it
         self.emit_workspace: Emit = lambda event, data: None
 
     @property
@@ -69,16 +70,19 @@ class FakeJob:
                 self.emit_workspace(name, {"jobId": self.id, **self.progress(), "creditsUsed": self.completed})
             self.changed.notify_all()
 
-    def play(self, pages: Iterable[Page], *, every: float = 0.0, end: str = "completed") -> threading.Thread:
-        """Finishes `pages` in the background, one every `every` seconds, and ends."""
+    def play(self, pages: Iterable[Page], *, every: float = 0.0, at_once: bool = False) -> threading.Thread:
+        """Finishes `pages` in the background, one every `every` seconds, and ends. It begins when somebody has asked
+        how the job stands, or `at_once`."""
 
         def run() -> None:
+            if not at_once:
+                self.asked.wait()
             for page in pages:
                 if self.terminal:
                     return
                 self.finish(page)
                 threading.Event().wait(every)
-            self.end(end)
+            self.end()
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()

@@ -342,6 +342,7 @@ def _get_job(server: FakeServer, request: Request, job_id: str) -> tuple[int, An
         more = server.always_more or skip + len(entries) < len(job.entries)
         total = len(job.entries) if server.claimed_entries is None else server.claimed_entries
         page = {"total": total, "skip": skip, "limit": limit, "hasMore": more}
+        job.asked.set()
         return _ok({**job.wire(), "results": entries}, pagination=page)
 
 

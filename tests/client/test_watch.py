@@ -350,7 +350,7 @@ def test_polling_for_five_minutes_costs_sixty_gets_at_most(server: FakeServer, c
 def test_many_jobs_share_one_stream(counted: bool, server: FakeServer) -> None:
     jobs = [server.add(FakeJob(20, counts_failed=counted)) for _ in range(50)]
     for number, job in enumerate(jobs):
-        job.play(make_pages(20, failing=[7] if number % 2 else []), every=0.03)
+        job.play(make_pages(20, failing=[7] if number % 2 else []), every=0.03, at_once=True)
     with Client(server.url, server.key) as client:
         events = list(watch_jobs(client, [job.id for job in jobs], WatchOptions()))
     check_many(events, jobs)
@@ -372,7 +372,7 @@ def test_many_jobs_end_whatever_their_stream_does(name: str, fast: Client, serve
     server.streams, via = MANY[name]
     jobs = [server.add(FakeJob(20)) for _ in range(8)]
     for job in jobs[:6]:
-        job.play(make_pages(20, failing=[7]), every=0.01)
+        job.play(make_pages(20, failing=[7]), every=0.01, at_once=True)
     jobs[6].end("cancelled")
     threading.Timer(0.3, lambda: jobs[7].end("failed", "broke")).start()
     check_many(list(watch_jobs(fast, [job.id for job in jobs], WatchOptions(via=via))), jobs)
