@@ -12,7 +12,7 @@ from yarl import URL
 
 LONGEST = 2000  # characters of a URL; longer ones are made by loops
 REPEATS = 3  # how often one path may hold the same segment; a/b/a/b/a/b/a is a loop
-SHAPES_AT_LEAST = 50  # pages of one shape that any crawl may read
+SHAPES_AT_LEAST = 50  # pages of one shape that are no trap in any crawl
 SPARE = 1000  # candidates kept beyond the limit of pages
 
 # Query parameters that say who is looking or where they came from, not which page it is.
@@ -71,13 +71,16 @@ class Frontier:
         self._known: set[str] = set()
         self._shapes: Counter[str] = Counter()
         self._waiting: OrderedDict[str, Candidate] = OrderedDict()
+        self._suspected: OrderedDict[str, Candidate] = (
+            OrderedDict()
+        )  # of a trap: read when their depth has nothing else
         self._reading: Counter[int] = Counter()  # by depth
         self._read: set[str] = set()
 
     @property
     def total(self) -> int:
         """Pages that were read, are being read, or will be."""
-        return min(self._max_pages, len(self._read) + self._reading.total() + len(self._waiting))
+        return min(self._max_pages, len(self._read) + self._reading.total() + len(self._waiting) + len(self._suspected))
 
     def add(self, links: Iterable[str], depth: int) -> list[Candidate]:
         """Takes up the links of a page (of `depth` - 1) that are new and may be read; returns them, in order."""
@@ -85,12 +88,11 @@ class Frontier:
             return []
         new = []
         for link in links:
-            if len(self._waiting) >= self._max_pages + SPARE:
-                break
             name = _name(link)
             if name and name not in self._known and (depth == 0 or self._may_follow(link, name)):
-                self._expect(name, Candidate(link.partition("#")[0], depth))
-                new.append(self._waiting[name])
+                if len(self._queue(name)) < self._max_pages + SPARE:
+                    new.append(Candidate(link.partition("#")[0], depth))
+                    self._expect(name, new[-1])
         return new
 
     def restore(self, stored: Iterable[tuple[Candidate, str | None]]) -> None:
@@ -101,7 +103,7 @@ class Frontier:
             if identity is not None:
                 ended.append((page, identity))
         for page, identity in ended:
-            self._waiting.pop(normalise(page.url), None)
+            self._forget(normalise(page.url))
             self._reading[page.depth] += 1
             self.done(page, identity)
 
@@ -110,12 +112,13 @@ class Frontier:
 
         Waiting for each depth to end is what keeps depths exact: no page is first found by a longer way.
         """
-        if not self._waiting or len(self._read) + self._reading.total() >= self._max_pages:
+        heads = [next(iter(pages.items())) for pages in (self._waiting, self._suspected) if pages]
+        if not heads or len(self._read) + self._reading.total() >= self._max_pages:
             return None
-        page = next(iter(self._waiting.values()))
+        name, page = min(heads, key=lambda head: head[1].depth)
         if any(self._reading[depth] for depth in range(page.depth)):
             return None
-        self._waiting.popitem(last=False)
+        self._forget(name)
         self._reading[page.depth] += 1
         return page
 
@@ -131,7 +134,7 @@ class Frontier:
             return False
         self._read.add(name)
         self._known.add(name)
-        self._waiting.pop(name, None)
+        self._forget(name)
         return True
 
     def _may_follow(self, link: str, name: str) -> bool:
@@ -140,14 +143,21 @@ class Frontier:
             _site(name) == self._site
             and len(link) <= LONGEST
             and max(segments.values(), default=0) <= REPEATS
-            and self._shapes[_shape(name)] < max(SHAPES_AT_LEAST, self._max_pages // 2)
             and self._allows(link)
         )
 
+    def _queue(self, name: str) -> OrderedDict[str, Candidate]:
+        is_trap = self._shapes[_shape(name)] >= max(SHAPES_AT_LEAST, self._max_pages // 2)
+        return self._suspected if is_trap else self._waiting
+
     def _expect(self, name: str, page: Candidate) -> None:
+        self._queue(name)[name] = page
         self._known.add(name)
         self._shapes[_shape(name)] += 1
-        self._waiting[name] = page
+
+    def _forget(self, name: str) -> None:
+        self._waiting.pop(name, None)
+        self._suspected.pop(name, None)
 
 
 def _name(link: str) -> str | None:
