@@ -90,9 +90,8 @@ class Frontier:
         for link in links:
             name = _name(link)
             if name and name not in self._known and (depth == 0 or self._may_follow(link, name)):
-                if len(self._queue(name)) < self._max_pages + SPARE:
-                    new.append(Candidate(link.partition("#")[0], depth))
-                    self._expect(name, new[-1])
+                new.append(Candidate(link.partition("#")[0], depth))
+                self._expect(name, new[-1])
         return new
 
     def restore(self, stored: Iterable[tuple[Candidate, str | None]]) -> None:
@@ -143,6 +142,7 @@ class Frontier:
             _site(name) == self._site
             and len(link) <= LONGEST
             and max(segments.values(), default=0) <= REPEATS
+            and len(self._queue(name)) < self._max_pages + SPARE
             and self._allows(link)
         )
 
