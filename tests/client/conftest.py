@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from clocks import Skipping
 from fake_server import FakeServer
@@ -20,7 +21,13 @@ def time() -> Skipping:
     return Skipping()
 
 
+@pytest.fixture(params=[None, httpx.HTTPTransport], ids=["own", "httpx"])
+def transport(request: pytest.FixtureRequest) -> httpx.BaseTransport | None:
+    """Our own transport, which loopback servers are spoken to with, and the one for all others."""
+    return request.param() if request.param else None
+
+
 @pytest.fixture
-def client(server: FakeServer, time: Skipping) -> Iterator[Client]:
-    with Client(server.url, server.key, clock=time.clock, sleep=time.sleep) as client:
+def client(server: FakeServer, time: Skipping, transport: httpx.BaseTransport | None) -> Iterator[Client]:
+    with Client(server.url, server.key, clock=time.clock, sleep=time.sleep, transport=transport) as client:
         yield client

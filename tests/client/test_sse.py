@@ -71,8 +71,8 @@ def test_an_event_that_was_cut_is_none() -> None:
 
 
 @pytest.fixture
-def http(server: FakeServer) -> Iterator[Http]:
-    http = Http(server.url, server.key, transport=None, revive=None, proxy=None, ca_bundle=None)
+def http(server: FakeServer, transport: httpx.BaseTransport | None) -> Iterator[Http]:
+    http = Http(server.url, server.key, transport=transport, revive=None, proxy=None, ca_bundle=None)
     yield http
     http.close()
 
