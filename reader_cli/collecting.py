@@ -4,50 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reader_cli.errors import UsageError
 from reader_cli.output.jsonl import is_failed, read_head
 from reader_cli.output.ordering import in_order
 from reader_cli.resuming import BEGINNING, Start
+from reader_cli.selection import Selection
 from reader_cli.submitted import Record, Submitted, find_submitted
 
 if TYPE_CHECKING:
     from reader_cli.session import Session
-
-ONLY = ("ok", "failed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """`skip` and `limit` count what is left after `only`. With `missing` the lines are `{"url": …}` of what was
-    submitted and has no result. Raises UsageError for what can't be together."""
-
-    only: str | None = None
-    skip: int = 0
-    limit: int | None = None
-    ordered: bool = False
-    missing: bool = False
-    with_input: bool = False
-
-    def __post_init__(self) -> None:
-        if self.only not in (None, *ONLY):
-            raise UsageError(f"--only {self.only!a} is neither ok nor failed")
-        if self.only and self.missing:
-            raise UsageError("--only chooses among results, and --missing is for URLs that have none")
-
-    @property
-    def needs_inputs(self) -> bool:
-        """Whether what was submitted must be known."""
-        return self.ordered or self.missing or self.with_input
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is each job's results as the server has them."""
-        return self == Selection()
 
 
 class Collector:
@@ -64,7 +32,7 @@ class Collector:
     def collect(self, job_ids: Sequence[str], start: Start = BEGINNING) -> Iterator[bytes]:
         """The pages of all jobs, one job after the other; from `start` on where the selection is whole."""
         chosen = self._selection
-        if len(job_ids) == 1 and replace(chosen, skip=0, limit=None).whole:  # the server can count
+        if len(job_ids) == 1 and chosen.counted_by_server:
             return self._of_job(job_ids[0], chosen.skip + start.entry, chosen.limit)
         first = self._of_job(job_ids[start.job], start.entry)
         lines = chain(first, chain.from_iterable(map(self._of_job, job_ids[start.job + 1 :])))

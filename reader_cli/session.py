@@ -102,8 +102,8 @@ class Session:
 
     def say_missing(self, run: Run) -> None:
         if run.missing:
-            what = count(sum(part.urls for part in run.missing), "URL")
-            self.env.say(f"reader: {what} of {run.name or run.id} are not submitted yet: reader submit --resume {run.id}")
+            what = f"{count(sum(part.urls for part in run.missing), 'URL')} of {run.name or run.id}"
+            self.env.say(f"reader: {what} are not submitted yet: reader submit --resume {run.id}")
 
     def remember(self, job: Job) -> None:
         """Keeps a job's state, as the server told it, in the history."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -13,9 +13,8 @@ from typing import BinaryIO, Protocol
 from reader_cli.env import Env
 from reader_cli.errors import NothingToDo, UsageError
 from reader_cli.output.report import quote
-from reader_cli.output.text import harmless
+from reader_cli.output.text import LONGEST_PATH, harmless
 
-LONGEST_PATH = 5000  # characters, to be told whole: PATH_MAX is 4,096
 _TAIL = 1 << 16  # bytes read at a time when a last line's end is looked for
 
 
@@ -51,6 +50,16 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         raise UsageError(
             f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}."
         )
+
+
+def build_line_writer(out: Output) -> Callable[[str, bytes], None]:
+    """For pages that are followed, each of a job: its JSON line, at once."""
+
+    def write(job_id: str, line: bytes) -> None:
+        out.write(line + b"\n")
+        out.flush()
+
+    return write
 
 
 class PartFile:

@@ -12,8 +12,6 @@ from reader_cli.output.jsonl import is_failed, read_head, read_members
 from reader_cli.output.spreadsheet import build_cell, build_row
 from reader_cli.output.text import harmless, harmless_document, harmless_url
 
-FIELDED = ("jsonl", "json", "csv")
-FORMATS = (*FIELDED, "urls", "markdown")
 COLUMNS = "url,finalUrl,statusCode,metadata.title,credits,error,markdown"  # of CSV, without --fields
 
 
@@ -29,7 +27,7 @@ class Layout:
 def build_layout(
     format: str, fields: Fields | None = None, *, input_keys: Iterable[str] = (), terminal: bool = False
 ) -> Layout:
-    """`format` is one of FORMATS; `fields` are for those of FIELDED. `input_keys`, of the submitted records, become
+    """`format` and `fields` as `selection.Destination` lets them pass. `input_keys`, of the submitted records, become
     columns of CSV. `terminal`: a person will see it live."""
     match format:
         case "csv":

@@ -16,6 +16,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_END = re.compile("\r\n?|\x85")
 _SPACE = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
 MAX_LENGTH = 500
+LONGEST_PATH = 5000  # characters of a message that tells a path whole: PATH_MAX is 4,096
 
 
 def harmless(text: object, limit: int = MAX_LENGTH) -> str:

@@ -1,0 +1,49 @@
+"""What `results` does once its options are parsed: pages of jobs to where they go, those that are there or to come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reader_cli.collecting import Collector
+from reader_cli.errors import ExitCode
+from reader_cli.following import FollowOptions, Target, follow_results
+from reader_cli.output.folder import Folder
+from reader_cli.output.text import LONGEST_PATH, count, harmless
+from reader_cli.output.writers import Pages, open_writer, part_of
+from reader_cli.resuming import BEGINNING, find_start
+from reader_cli.selection import Request
+from reader_cli.session import Session
+from reader_cli.submitted import check_submitted, record_keys
+
+
+def deliver(session: Session, request: Request, refs: Sequence[str], *, patience: float | None) -> int:
+    """Returns the exit code. `patience`: seconds that a request is tried for, if not as long as usual."""
+    selection, destination = request.selection, request.destination
+    job_ids = session.job_ids(refs, reading=True)
+    if selection.needs_inputs:
+        check_submitted(session, job_ids)
+    collector = Collector(session, selection, folder=destination.folder, patience=patience)
+    keys = record_keys(session, job_ids) if selection.with_input and destination.format == "csv" else ()
+    with open_writer(session.env, destination, input_keys=keys, flush=bool(request.following)) as writer:
+        if request.following:
+            return _follow(session, collector, writer, Target(job_ids=job_ids, refs=refs), request.following)
+        part = part_of(writer)
+        start = find_start(session.client, job_ids, part) if part and request.continuable else BEGINNING
+        written = 0
+        for line in collector.collect(job_ids, start):
+            writer.add(line)
+            written += 1
+    if destination.place:
+        what = count(written, "URL" if selection.missing else "page")
+        session.env.say(f"reader: {what} written to {harmless(destination.place, LONGEST_PATH)}")
+    return ExitCode.OK
+
+
+def _follow(
+    session: Session, collector: Collector, writer: Pages | Folder, target: Target, following: FollowOptions
+) -> int:
+    def write(job_id: str, line: bytes) -> None:
+        if (chosen := collector.choose(job_id, line)) is not None:
+            writer.add(chosen)
+
+    return follow_results(session, target, following, write).exit_code(following.limit)
