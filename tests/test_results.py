@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from invoking import User
 from running import Finished
 
+from reader_cli.errors import UsageError
 from reader_cli.output.fields import Fields
 from reader_cli.output.formats import build_layout
 from reader_cli.output.jsonl import mend, read_members
@@ -146,6 +147,7 @@ def test_a_job_from_elsewhere_has_no_known_input(user: User, server: FakeServer)
         "--follow --ordered",
         "--follow --missing",
         "--follow --limit 3",
+        "--via webhook --follow",
         "--timeout 3",
         "--max-failures 3",
         "--skip -1",
@@ -244,3 +246,8 @@ def test_any_order_is_put_right_whatever_is_missing(order: list[int], gone: set[
         numbered.insert(number * 2, (None, b"stranger %d" % number))
     there = [(number, b"%d" % number) for number in sorted(set(order) - gone)]
     assert list(in_order(numbered, None)) == there + [(None, b"stranger %d" % number) for number in range(strangers)]
+
+
+def test_where_nothing_can_wait_is_said() -> None:
+    with pytest.raises(UsageError, match="/nowhere"):
+        list(in_order([(1, b"early")], Path("/nowhere")))
