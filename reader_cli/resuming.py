@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from reader_cli.models import MAX_LIMIT
-from reader_cli.output.files import OldLines, PartFile
 from reader_cli.output.jsonl import Head
+from reader_cli.output.part import OldLines, PartFile
 
 if TYPE_CHECKING:
     from reader_cli.client.api import Client

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from reader_cli.env import Env
 from reader_cli.errors import UsageError
-from reader_cli.output.files import PartFile, refuse_existing
+from reader_cli.output.files import refuse_existing
 from reader_cli.output.jsonl import is_failed, read_head, read_members
 from reader_cli.output.names import build_stem
+from reader_cli.output.part import PartFile
 from reader_cli.output.text import harmless_document
 
 MANIFEST = "manifest.jsonl"

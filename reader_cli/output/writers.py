@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from reader_cli.env import Env
 from reader_cli.output.fields import Fields
-from reader_cli.output.files import Output, PartFile, open_output
+from reader_cli.output.files import Output, open_output
 from reader_cli.output.folder import Folder
 from reader_cli.output.formats import Layout, build_layout
+from reader_cli.output.part import PartFile
 
 if TYPE_CHECKING:
     from reader_cli.selection import Destination
