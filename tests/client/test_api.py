@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time as real_time
+
 import fake_faults as faults
 import pytest
 from clocks import Skipping
@@ -88,6 +90,22 @@ def test_silence_and_trickle_are_given_up(fault: faults.Fault, server: FakeServe
     server.inject(fault, times=10)
     with Client(server.url, server.key, patience=0.3) as client, pytest.raises(Unreachable):
         client.credits()
+
+
+def test_a_name_that_does_not_resolve(time: Skipping) -> None:
+    nowhere = Client("http://reader.invalid", "k", clock=time.clock, sleep=time.sleep, patience=2)
+    with nowhere as client, pytest.raises(Unreachable, match=r"reader\.invalid"):
+        client.submit({"urls": ["http://a.test"]}, "key-1")
+
+
+def test_a_connection_that_was_closed_meanwhile_is_no_failure(
+    client: Client, server: FakeServer, time: Skipping
+) -> None:
+    for _ in range(3):
+        client.credits()
+        server.drop_connections()
+        real_time.sleep(0.05)
+    assert not time.slept
 
 
 def test_a_redirect_is_not_followed_and_the_key_stays(client: Client, server: FakeServer) -> None:

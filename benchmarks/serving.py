@@ -1,0 +1,130 @@
+"""A server that costs as little as it can: canned pages and events over raw sockets, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+KEY = "rdr_benchmark"
+TEXT = "The page’s text goes on and on — with a naïve word or two in it that a reader may “look” for, and plain ones. "
+JOB = {"mode": "batch", "creditsUsed": 0, "failed": 0, "error": None}
+_TARGET = re.compile(rb"GET /v1/jobs/(\w+)(/stream)?(?:\?(?:skip=(\d+)&)?limit=(\d+))? ")
+
+
+class Canned:
+    """`pages` pages of `size` bytes; each answer is held back for `latency` seconds. A stream tells them all."""
+
+    def __init__(self, pages: int, size: int, latency: float) -> None:
+        self.pages = pages
+        self.latency = latency
+        shell = json.dumps({"url": "", "markdown": "", "metadata": {"title": "A page", "statusCode": 200}})
+        text = TEXT.encode()
+        body = (text * (size // len(text) + 1))[: size - len(shell) - 32].decode(errors="ignore")
+        page = {"markdown": body, "metadata": {"title": "A page", "statusCode": 200}}
+        self._tail = json.dumps(page, ensure_ascii=False)[1:].encode()
+
+    def page(self, number: int) -> bytes:
+        return b'{"url": "https://site.test/page/%08d", ' % number + self._tail
+
+    def answer(self, skip: int, limit: int, *, running: bool) -> bytes:
+        """Of a job that is over, or that has not begun."""
+        ready = 0 if running else self.pages
+        pages = b", ".join(self.page(number) for number in range(skip, min(skip + limit, ready)))
+        job = {"id": "job_1", "status": "queued" if running else "completed", "completed": ready, **JOB}
+        more = {"total": ready, "skip": skip, "limit": limit, "hasMore": skip + limit < ready}
+        opening = json.dumps({**job, "total": self.pages})[:-1].encode()
+        body = b'{"success": true, "data": %s, "results": [%s]}, "pagination": %s}'
+        body %= (opening, pages, json.dumps(more).encode())
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        return head % len(body) + body
+
+    def events(self) -> Iterator[bytes]:
+        """As an ASGI server sends them: a chunk an event."""
+        yield b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+        for number in range(self.pages):
+            yield _chunk(b"event: page\ndata: %s\n\n" % self.page(number))
+        counts = {"status": "completed", "completed": self.pages, "total": self.pages, "failed": 0}
+        yield _chunk(b"event: done\ndata: %s\n\n" % json.dumps(counts).encode())
+        yield b"0\r\n\r\n"
+
+
+class Server:
+    """A job that is terminal for who asks for its results; for who streams it, it runs until the stream is over."""
+
+    def __init__(self, canned: Canned) -> None:
+        self._canned = canned
+        self._streaming = False
+
+    def serve(self, listener: socket.socket) -> None:
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        buffered = b""
+        with connection:
+            while True:
+                while b"\r\n\r\n" not in buffered:
+                    received = connection.recv(65536)
+                    if not received:
+                        return
+                    buffered += received
+                head, _, buffered = buffered.partition(b"\r\n\r\n")
+                self._answer(connection, head)
+
+    def _answer(self, connection: socket.socket, head: bytes) -> None:
+        found = _TARGET.match(head)
+        assert found, head
+        if found[2]:
+            self._stream(connection)
+            return
+        time.sleep(self._canned.latency)
+        skip, limit = int(found[3] or 0), int(found[4] or 20)
+        connection.sendall(self._canned.answer(skip, limit, running=self._streaming))
+
+    def _stream(self, connection: socket.socket) -> None:
+        self._streaming = True
+        batch = b""
+        for event in self._canned.events():
+            batch += event
+            if len(batch) > 60_000:
+                connection.sendall(batch)
+                batch = b""
+        self._streaming = False
+        connection.sendall(batch)
+
+
+@contextmanager
+def serving(pages: int, size: int, latency: float = 0.0) -> Iterator[str]:
+    """The base URL of such a server, which ends with the block."""
+    command = [sys.executable, str(Path(__file__)), str(pages), str(size), str(latency)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.kill()
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def main() -> None:
+    pages, size, latency = sys.argv[1:]
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        print(listener.getsockname()[1], flush=True)
+        Server(Canned(int(pages), int(size), float(latency))).serve(listener)
+
+
+if __name__ == "__main__":
+    main()
