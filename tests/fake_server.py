@@ -27,6 +27,18 @@ from fake_jobs import FakeJob, make_page
 KEY = "rdr_fake"
 EVENT_STREAM = {"content-type": "text/event-stream", "cache-control": "no-store"}
 
+JUNK = [
+    b"event: page\ndata: no JSON\n\n",
+    b"event: page\ndata: {}\n\n",
+    b'event: page\ndata: {"url": 7}\n\n',
+    b'event: error\ndata: [1, "\xff"]\n\n',
+    b'event: progress\ndata: {"jobId": {}, "status": ["completed"], "completed": "many"}\n\n',
+    b'event: progress\ndata: {"status": {}, "completed": 1e999, "total": null}\n\n',
+    b'event: job:progress\ndata: {"jobId": [], "status": []}\n\n',
+    b"event: of tomorrow\ndata: {}\n\n",
+    b"\xfe\xff: \x00\n\n",
+]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -60,6 +72,7 @@ class StreamFaults:
     repeat: int = 1  # each event so many times
     shuffle: bool = False  # events that wait together, in any order
     lie: bool = False  # `done` at once
+    junk: bool = False  # among the events
     done: bool = True  # False: ends without `done`
     refusal: Fault | None = None
 
@@ -286,6 +299,8 @@ def _events(exchange: Exchange, job: FakeJob | None, script: StreamFaults) -> It
             random.shuffle(numbered)
         for number, (name, data) in numbered:
             yield _event(name, data, number if script.ids else None) * script.repeat
+            if script.junk:
+                yield random.choice(JUNK)
         if job and ended:
             if script.done and job.status != "cancelled":
                 yield _event("done", job.progress())

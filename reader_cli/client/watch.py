@@ -9,8 +9,8 @@ from typing import Literal
 from reader_cli.client.api import Client, job_path
 from reader_cli.client.checks import Checker, Watched
 from reader_cli.client.ledger import Ledger, Outcome
-from reader_cli.client.retries import backoff
-from reader_cli.client.sse import Ended, EventStream, Message, Opened, Signal
+from reader_cli.client.reconnecting import Reconnecting
+from reader_cli.client.sse import Ended, Message, Opened, Signal
 from reader_cli.client.wire import decode, read_shape
 from reader_cli.errors import ApiError, ReaderError, TimedOut
 from reader_cli.events import Event, Notice
@@ -24,8 +24,6 @@ UNHEARD = 2.0  # seconds that many jobs on one stream have to be heard from befo
 OPENING = 1.0  # seconds that a stream has to open before GET is asked
 RECHECK = 0.25  # seconds until GET is asked again when it contradicts a stream's `done`
 DEAF = 2  # GETs in a row that know more than the stream told: it is of no use
-RECONNECT = (0.2, 10.0)  # seconds before a stream is opened again: at first, and at most
-LASTING = 5.0  # seconds that a stream lives to count as a good one
 LOOK_UP = 0.25  # seconds after which the client's clock is looked at: it may run faster than the system's
 CROWD = 5  # jobs that are polled at the pace of one
 NEVER = float("-inf")
@@ -96,38 +94,23 @@ class _Watch:
         self._jobs = {ledger.job_id: Watched(ledger, check_at=first) for ledger in ledgers}
         self._checker = Checker(client, options.give_up_after, options.deadline)
         self._has_pages = len(ledgers) == 1
-        self._path = job_path(ledgers[0].job_id) + "/stream" if self._has_pages else "/v1/events"
         self._name = ledgers[0].job_id if self._has_pages else ""
-        self._told = ""
-        self._stream: EventStream | None = None
+        self._stream = Reconnecting(client, job_path(self._name) + "/stream" if self._has_pages else "/v1/events")
         self._opened_at = NEVER
-        self._connected_at = self._connect_at = self._started
-        self._failures = 0  # of streams in a row
-        self._last_id = ""
-        self._retry = 0.0  # seconds that the server wants between two streams
+        self._told = ""
 
     def run(self) -> Iterator[Event | Outcome]:
         if self._polling:
             yield from self._tell_via("poll")
         while self._jobs:
-            self._connect()
+            if not self._polling and self._stream.connect():
+                self._check_all(self._stream.connected_at + OPENING)
             yield from self._check_due()
             if self._jobs and (signal := self._wait()):
                 yield from self._take(signal)
 
     def close(self) -> None:
-        if self._stream:
-            self._stream.close()
-            self._last_id, self._retry = self._stream.last_id, self._stream.retry or self._retry
-            self._stream = None
-
-    def _connect(self) -> None:
-        now = self._client.clock()
-        if self._polling or self._stream or now < self._connect_at:
-            return
-        self._stream = EventStream(self._client.http, self._path, self._last_id)
-        self._connected_at = now
-        self._check_all(now + OPENING)
+        self._stream.close()
 
     def _wait(self) -> Signal | None:
         """Until something is due, or the stream tells something."""
@@ -136,9 +119,9 @@ class _Watch:
             raise TimedOut("the time is up; the job goes on")
         due = [job.check_at for job in self._jobs.values()]
         due += [deadline] if deadline is not None else []
-        due += [] if self._polling or self._stream else [self._connect_at]
+        due += [] if self._polling or self._stream.connected else [self._stream.connect_at]
         pause = min(due) - now
-        if self._stream and not self._holding():
+        if self._stream.connected and not self._holding():
             return self._stream.get(min(pause, LOOK_UP))
         if pause > 0:
             self._client.sleep(pause)
@@ -164,7 +147,7 @@ class _Watch:
             yield from self._count_deaf(job)
 
     def _is_quiet(self, job: Watched, now: float) -> bool:
-        return self._stream is not None and now - max(job.heard_at, self._connected_at) >= QUIET[0]
+        return self._stream.connected and now - max(job.heard_at, self._stream.connected_at) >= QUIET[0]
 
     def _count_deaf(self, job: Watched) -> Iterator[Event]:
         """GET knows more than the stream told: a proxy holds it back, or it is dead. Once may be chance."""
@@ -196,10 +179,12 @@ class _Watch:
             yield from self._take_page(message)
             return
         data = decode(message.data)
-        job = self._jobs.get(data.get("jobId", self._name)) if isinstance(data, dict) else None
+        if not isinstance(data, dict):
+            return
+        job = self._jobs.get(str(data.get("jobId", self._name)))
         if job is None:
             return
-        self._hear(job, ended=message.event in ENDS or data.get("status") in TERMINAL)
+        self._hear(job, ended=message.event in ENDS or str(data.get("status")) in TERMINAL)
         if progress := job.ledger.progress(data):
             yield progress
 
@@ -218,7 +203,7 @@ class _Watch:
 
     def _lose(self, ended: Ended, *, give_up: bool) -> Iterator[Event]:
         """The stream is over: another one after a pause, or polling."""
-        self.close()
+        self._stream.lose()
         if isinstance(ended.error, ApiError) and ended.error.code == ErrorCode.UNAUTHENTICATED:
             raise ended.error
         now = self._client.clock()
@@ -227,10 +212,7 @@ class _Watch:
             self._check_all(now)
             yield from self._tell_via("poll")
             return
-        lasted = now - self._connected_at >= LASTING
-        self._failures = 0 if lasted else self._failures + 1
-        self._connect_at = now + max(self._retry, backoff(self._failures, first=RECONNECT[0], longest=RECONNECT[1]))
-        self._check_all(now if ended.error else self._connect_at + OPENING)
+        self._check_all(now if ended.error else self._stream.connect_at + OPENING)
         yield Notice(self._name, "reconnecting", "the stream was lost, opening it again")
 
     def _check_all(self, when: float) -> None:

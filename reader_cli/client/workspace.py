@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reader_cli.client.api import Client
+from reader_cli.client.reconnecting import LASTING, RECONNECT
 from reader_cli.client.retries import backoff, is_transient, pause_after
 from reader_cli.client.sse import Ended, EventStream, Message, Opened
-from reader_cli.client.watch import LASTING, RECONNECT
 from reader_cli.client.wire import decode
 from reader_cli.errors import ApiError, ReaderError, TimedOut, Unreachable
 from reader_cli.events import Notice

@@ -74,7 +74,8 @@ STREAMS = {
     "repeated": StreamFaults(repeat=3),
     "shuffled": StreamFaults(shuffle=True, from_start=True),
     "lying": StreamFaults(lie=True, cut_after=9),
-    "muddled": StreamFaults(cut_after=11, repeat=2, shuffle=True, lie=True, done=False),
+    "junk": StreamFaults(junk=True),
+    "muddled": StreamFaults(cut_after=11, repeat=2, shuffle=True, lie=True, done=False, junk=True),
 }
 
 
@@ -362,7 +363,7 @@ MANY: dict[str, tuple[StreamFaults, Via]] = {
     "refused": (StreamFaults(refusal=faults.html()), "auto"),
     "mute": (StreamFaults(mute=True), "auto"),
     "sse mute": (StreamFaults(mute=True), "sse"),
-    "muddled": (StreamFaults(shuffle=True, repeat=2, from_start=True, cut_after=50), "sse"),
+    "muddled": (StreamFaults(shuffle=True, repeat=2, from_start=True, cut_after=50, junk=True), "sse"),
     "poll": (StreamFaults(), "poll"),
 }
 
