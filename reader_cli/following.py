@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -83,7 +84,8 @@ class Target:
 def follow(session: Session, target: Target, following: FollowOptions, *, json: bool = False) -> Tally:
     """Watches `target` to its end. With `json` the events go to stdout as JSON lines."""
     write = [JsonEvents(lambda line: write_line(session.env, line)).show] if json else []
-    return show_events(session, target, following, _watch(session, target, following), write)
+    with closing(_watch(session, target, following)) as events:  # Ctrl-C may come while it is not running
+        return show_events(session, target, following, events, write)
 
 
 def follow_results(
@@ -111,17 +113,18 @@ def follow_results(
     return show_events(session, target, following, events(), [])
 
 
-def _watch(session: Session, target: Target, following: FollowOptions) -> Iterable[Event]:
+def _watch(session: Session, target: Target, following: FollowOptions) -> Generator[Event, None, None]:
     client, watching = session.client, watch_options(session.env, following)
     if following.via == WEBHOOK:
         from reader_cli.webhooks.watching import watch_by_webhook
 
-        return watch_by_webhook(
+        yield from watch_by_webhook(
             client, target.job_ids, watching, port=following.port, public_url=following.public_url, before=target.before
         )
+        return
     from reader_cli.client.watch import watch_jobs
 
-    return watch_jobs(client, target.job_ids, watching, before=target.before)
+    yield from watch_jobs(client, target.job_ids, watching, before=target.before)
 
 
 def watch_options(env: Env, following: FollowOptions) -> WatchOptions:

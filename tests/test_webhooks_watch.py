@@ -106,6 +106,7 @@ def test_leaving_it(home: dict[str, str], site: Site) -> None:
     assert json.loads(process.stdout.readline())["message"] == "webhook"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
+    assert err.count(b"\n") == 1, err
     assert process.returncode == 130 and f"reader watch {job_id}" in json.loads(err)["error"]["hint"]
     assert reader("webhooks", "list", "--json", environ=home).objects == []
 
