@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
 import re
 import socket
 import threading
@@ -23,21 +22,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from fake_faults import Fault, refuse
 from fake_jobs import FakeJob, make_page
+from fake_routes import ROUTES, error
+from fake_streams import StreamFaults, stream
 
 KEY = "rdr_fake"
-EVENT_STREAM = {"content-type": "text/event-stream", "cache-control": "no-store"}
-
-JUNK = [
-    b"event: page\ndata: no JSON\n\n",
-    b"event: page\ndata: {}\n\n",
-    b'event: page\ndata: {"url": 7}\n\n',
-    b'event: error\ndata: [1, "\xff"]\n\n',
-    b'event: progress\ndata: {"jobId": {}, "status": ["completed"], "completed": "many"}\n\n',
-    b'event: progress\ndata: {"status": {}, "completed": 1e999, "total": null}\n\n',
-    b'event: job:progress\ndata: {"jobId": [], "status": []}\n\n',
-    b"event: of tomorrow\ndata: {}\n\n",
-    b"\xfe\xff: \x00\n\n",
-]
 
 
 @dataclass(frozen=True)
@@ -56,25 +44,6 @@ class Request:
 
     def __str__(self) -> str:
         return f"{self.method} {self.target}"
-
-
-@dataclass
-class StreamFaults:
-    """How streams misbehave. `ids` sends event ids and replays after Last-Event-ID, as the engine does."""
-
-    cut_after: int | None = None  # events
-    cut_after_bytes: int | None = None
-    mute: bool = False  # headers, and then nothing
-    ping: float = 30.0
-    ids: bool = False
-    snapshot: bool = True  # a progress event first
-    from_start: bool = False  # all events of the job again in each stream
-    repeat: int = 1  # each event so many times
-    shuffle: bool = False  # events that wait together, in any order
-    lie: bool = False  # `done` at once
-    junk: bool = False  # among the events
-    done: bool = True  # False: ends without `done`
-    refusal: Fault | None = None
 
 
 @dataclass
@@ -193,11 +162,11 @@ class FakeServer:
     def handle(self, request: Request) -> tuple[int, Any]:
         """The right answer: status and envelope."""
         self.before_answer()
-        for method, pattern, route in _ROUTES:
+        for method, pattern, route in ROUTES:
             found = re.fullmatch(pattern, request.path)
             if found and method == request.method:
                 return route(self, request, *found.groups())
-        return _error(404, "not_found")
+        return error(404, "not_found")
 
     def emit(self, event: str, data: dict[str, Any]) -> None:
         with self.workspace_changed:
@@ -257,61 +226,6 @@ def finish_at_once(job: FakeJob, urls: list[str]) -> None:
     job.end()
 
 
-def stream(exchange: Exchange) -> None:
-    """Answers with events until the job ends or the script says otherwise."""
-    server, script = exchange.server, exchange.server.streams
-    job = server.jobs.get(exchange.request.path.split("/")[3]) if "jobs" in exchange.request.path else None
-    if script.refusal or (job is None and exchange.request.path != "/v1/events"):
-        (script.refusal or refuse(404, "not_found"))(exchange)
-        return
-    head = "".join(f"{name}: {value}\r\n" for name, value in EVENT_STREAM.items())
-    exchange.send(f"HTTP/1.1 200 OK\r\n{head}connection: close\r\n\r\n".encode())
-    if script.mute:
-        server.stopping.wait()
-    left = script.cut_after_bytes
-    for count, event in enumerate(_events(exchange, job, script)):
-        data = event if left is None else event[:left]
-        exchange.send(data)
-        left = None if left is None else left - len(data)
-        if exchange.closed or left == 0 or count + 1 == script.cut_after:
-            break
-    exchange.close()
-
-
-def _events(exchange: Exchange, job: FakeJob | None, script: StreamFaults) -> Iterator[bytes]:
-    changed = job.changed if job else exchange.server.workspace_changed
-    source = job.events if job else exchange.server.workspace
-    last = exchange.request.headers.get("last-event-id")
-    position = int(last) if script.ids and last else 0 if script.from_start else len(source)
-    if job and script.snapshot:
-        yield _event("progress", job.progress())
-    if job and script.lie:
-        yield _event("done", {"status": "completed", "completed": job.total, "total": job.total})
-    while not exchange.server.stopping.is_set():
-        with changed:
-            if position == len(source) and not (job and job.terminal) and not changed.wait(script.ping):
-                yield b": ping\n\n"
-            batch, start = source[position:], position
-            position = len(source)
-            ended = job is not None and job.terminal
-        numbered = list(enumerate(batch, start + 1))
-        if script.shuffle:
-            random.shuffle(numbered)
-        for number, (name, data) in numbered:
-            yield _event(name, data, number if script.ids else None) * script.repeat
-            if script.junk:
-                yield random.choice(JUNK)
-        if job and ended:
-            if script.done and job.status != "cancelled":
-                yield _event("done", job.progress())
-            return
-
-
-def _event(name: str, data: Any, number: int | None = None) -> bytes:
-    head = f"id: {number}\n" if number is not None else ""
-    return f"{head}event: {name}\ndata: {json.dumps(data)}\n\n".encode()
-
-
 def _read_request(incoming: Any) -> Request | None:
     start = incoming.readline().decode("latin-1").split()
     if len(start) != 3:
@@ -323,102 +237,3 @@ def _read_request(incoming: Any) -> Request | None:
     length = int(headers.get("content-length", 0))
     body = incoming.read(length)
     return Request(start[0], start[1], headers, body) if len(body) == length else None
-
-
-def _ok(data: Any, status: int = 200, **more: Any) -> tuple[int, Any]:
-    return status, {"success": True, "data": data, **more}
-
-
-def _error(http_status: int, code: str, /, **details: Any) -> tuple[int, Any]:
-    error = {"code": code, "message": f"refused: {code}", "details": details, "docsUrl": f"https://docs.test/{code}"}
-    return http_status, {"success": False, "error": error}
-
-
-def _read(server: FakeServer, request: Request) -> tuple[int, Any]:
-    body = json.loads(request.body)
-    if "urls" not in body and "maxDepth" not in body and "maxPages" not in body:
-        return _ok({**make_page(0), "url": body["url"]})
-    key = request.headers.get("x-idempotency-key", "")
-    if key not in server.by_key:
-        urls = body.get("urls") or [body["url"]]
-        job = server.add(FakeJob(len(urls), counts_failed=server.counts_failed))
-        server.by_key[key] = job.wire()
-        server.process(job, urls)
-    return _ok(server.by_key[key], 201)
-
-
-def _get_job(server: FakeServer, request: Request, job_id: str) -> tuple[int, Any]:
-    job = server.jobs.get(job_id)
-    if job is None:
-        return _error(404, "not_found")
-    skip, limit = request.number("skip", 0), request.number("limit", 20)
-    with job.changed:
-        entries = job.entries[skip : skip + min(limit, next(server.cap) if server.cap else limit)]
-        more = server.always_more or skip + len(entries) < len(job.entries)
-        total = len(job.entries) if server.claimed_entries is None else server.claimed_entries
-        page = {"total": total, "skip": skip, "limit": limit, "hasMore": more}
-        job.asked.set()
-        return _ok({**job.wire(), "results": entries}, pagination=page)
-
-
-def _cancel(server: FakeServer, request: Request, job_id: str) -> tuple[int, Any]:
-    job = server.jobs.get(job_id)
-    if job is None:
-        return _error(404, "not_found")
-    if job.terminal:
-        return _error(409, "conflict", status=job.status)
-    job.end("cancelled")
-    return _ok({"id": job.id, "status": "cancelled"})
-
-
-def _retry(server: FakeServer, request: Request, job_id: str) -> tuple[int, Any]:
-    job = server.jobs.get(job_id)
-    if job is None:
-        return _error(404, "not_found")
-    if not job.terminal or not job.failed:
-        return _error(400, "invalid_request")
-    return _ok({"id": job.id, "status": "queued", "retrying": job.retry()})
-
-
-def _usage(server: FakeServer, request: Request) -> tuple[int, Any]:
-    skip, limit = request.number("skip", 0), request.number("limit", 20)
-    entries = server.usage[skip : skip + limit]
-    more = skip + len(entries) < len(server.usage)
-    return _ok(entries, pagination={"total": len(server.usage), "skip": skip, "limit": limit, "hasMore": more})
-
-
-def _webhook(server: FakeServer, request: Request, webhook_id: str) -> tuple[int, Any]:
-    if webhook_id not in server.webhooks:
-        return _error(404, "not_found")
-    if request.method == "DELETE":
-        del server.webhooks[webhook_id]
-        return _ok({"id": webhook_id})
-    return _ok(server.webhooks[webhook_id] | json.loads(request.body))
-
-
-def _webhooks(server: FakeServer, request: Request) -> tuple[int, Any]:
-    if request.method == "POST":
-        made = {"id": f"wh_{len(server.webhooks) + 1}", "active": True, **json.loads(request.body)}
-        server.webhooks[made["id"]] = made
-        return _ok(made, 201)
-    known = list(server.webhooks.values())
-    return _ok(known, pagination={"total": len(known), "skip": 0, "limit": 20, "hasMore": False})
-
-
-def _fixed(data: Any) -> Callable[..., tuple[int, Any]]:
-    return lambda server, request: _ok(data)
-
-
-_ROUTES: list[tuple[str, str, Callable[..., tuple[int, Any]]]] = [
-    ("POST", "/v1/read", _read),
-    ("GET", "/v1/jobs/([^/]+)", _get_job),
-    ("DELETE", "/v1/jobs/([^/]+)", _cancel),
-    ("POST", "/v1/jobs/([^/]+)/retry", _retry),
-    ("POST", "/v1/webhooks", _webhooks),
-    ("GET", "/v1/webhooks", _webhooks),
-    ("PATCH", "/v1/webhooks/([^/]+)", _webhook),
-    ("DELETE", "/v1/webhooks/([^/]+)", _webhook),
-    ("GET", "/v1/usage/history", _usage),
-    ("GET", "/v1/usage/credits", _fixed({"balance": 90, "limit": 100, "used": 10, "tier": "free", "resetAt": None})),
-    ("GET", "/v1/queue/status", _fixed({"activeJobs": 1, "waitingJobs": 0, "maxConcurrency": 2})),
-]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 
 import fake_faults as faults
 import pytest
-from clocks import Fast
 from fake_jobs import FakeJob, make_failure, make_page, make_pages
-from fake_server import FakeServer, StreamFaults
+from fake_server import FakeServer
+from fake_streams import StreamFaults
 
 from reader_cli.client.api import Client
 from reader_cli.client.pages import follow_pages
@@ -20,13 +19,6 @@ from reader_cli.models import Page
 
 COUNT = 80
 FAILING = [3, 17, 40]
-
-
-@pytest.fixture
-def fast(server: FakeServer) -> Iterator[Client]:
-    clock = Fast(20)
-    with Client(server.url, server.key, clock=clock.clock, sleep=clock.sleep, patience=2) as client:
-        yield client
 
 
 def follow(client: Client, job: FakeJob, via: Via = "sse") -> list[Page]:
