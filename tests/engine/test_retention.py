@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -38,11 +39,10 @@ def test_old_jobs_go_with_all_that_was_theirs(data_dir: Path, site: Site) -> Non
     webhook = {"url": site.url + "/hook", "events": ["job.failed"]}
     with Engine.start(data_dir, "--retention", "0.00001", prelude=OFTEN) as engine:
         old = engine.submit({"urls": site.urls(3), "webhook": webhook})
-        engine.wait(old)
-        site.gate.clear()
-        active = engine.submit({"urls": site.urls(2), "cache": False})
+        site.gates["/last"] = threading.Event()
+        active = engine.submit({"urls": [site.url + "/4", site.url + "/last"]})
         until(lambda: engine.get(f"/v1/jobs/{old}").status_code == 404)
-        site.gate.set()
+        site.gates["/last"].set()
         assert engine.wait(active)["completed"] == 2, "an active job is never old"
         assert engine.get("/v1/usage/credits").json()["data"]["used"] == 5, "the month's usage stays"
         until(lambda: query(data_dir / "runs.db", "SELECT count(*) FROM workflow_status") == 0)
