@@ -35,7 +35,14 @@ def new_environ(home: Path, **variables: str) -> dict[str, str]:
     for name in ("CI", "NO_COLOR", "COLUMNS", "LINES", "FORCE_COLOR"):
         kept.pop(name, None)
     folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
-    return {**kept, "HOME": str(home), **folders, **variables}
+    return {**kept, "PATH": _path(), "HOME": str(home), **folders, **variables}
+
+
+def _path() -> str:
+    """PATH with the `reader` under test and no other one."""
+    own = Path(READER).parent
+    rest = [folder for folder in os.environ["PATH"].split(os.pathsep) if not Path(folder, "reader").exists()]
+    return os.pathsep.join([str(own), *rest])
 
 
 def start(*argv: str, environ: dict[str, str], **popen: Any) -> subprocess.Popen[bytes]:
