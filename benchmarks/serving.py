@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 KEY = "rdr_benchmark"
@@ -32,19 +34,23 @@ class Canned:
         self._tail = json.dumps(page, ensure_ascii=False)[1:].encode()
 
     def page(self, number: int) -> bytes:
-        return b'{"url": "https://site.test/page/%08d", ' % number + self._tail
+        return self._separator(False) % number + self._tail
 
-    def answer(self, skip: int, limit: int, *, running: bool) -> bytes:
-        """Of a job that is over, or that has not begun."""
+    def _separator(self, follows: bool) -> bytes:
+        return (b", " if follows else b"") + b'{"url": "https://site.test/page/%08d", '
+
+    def answer(self, skip: int, limit: int, *, running: bool) -> list[bytes]:
+        """Of a job that is over, or that has not begun: in parts, of which the large ones are one and the same."""
         ready = 0 if running else self.pages
-        pages = b", ".join(self.page(number) for number in range(skip, min(skip + limit, ready)))
         job = {"id": "job_1", "status": "queued" if running else "completed", "completed": ready, **JOB}
         more = {"total": ready, "skip": skip, "limit": limit, "hasMore": skip + limit < ready}
-        opening = json.dumps({**job, "total": self.pages})[:-1].encode()
-        body = b'{"success": true, "data": %s, "results": [%s]}, "pagination": %s}'
-        body %= (opening, pages, json.dumps(more).encode())
+        opening = json.dumps({"success": True, "data": {**job, "total": self.pages, "results": []}})[:-3].encode()
+        parts = [opening]
+        for number in range(skip, min(skip + limit, ready)):
+            parts += [self._separator(number > skip) % number, self._tail]
+        parts.append(b']}, "pagination": %s}' % json.dumps(more).encode())
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-        return head % len(body) + body
+        return [head % sum(map(len, parts)), *parts]
 
     def events(self) -> Iterator[bytes]:
         """As an ASGI server sends them: a chunk an event."""
@@ -89,7 +95,7 @@ class Server:
             return
         time.sleep(self._canned.latency)
         skip, limit = int(found[3] or 0), int(found[4] or 20)
-        connection.sendall(self._canned.answer(skip, limit, running=self._streaming))
+        _send_parts(connection, self._canned.answer(skip, limit, running=self._streaming))
 
     def _stream(self, connection: socket.socket) -> None:
         self._streaming = True
@@ -113,6 +119,17 @@ def serving(pages: int, size: int, latency: float = 0.0) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
         finally:
             server.kill()
+
+
+def _send_parts(connection: socket.socket, parts: list[bytes]) -> None:
+    """Without joining them, which would cost as much as sending them."""
+    left = deque(map(memoryview, parts))
+    while left:
+        sent = connection.sendmsg(list(islice(left, 1000)))
+        while left and sent >= len(left[0]):
+            sent -= len(left.popleft())
+        if sent:
+            left[0] = left[0][sent:]
 
 
 def _chunk(data: bytes) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-CHUNK = 64 * 1024  # bytes; larger ones are fresh memory each time
+CHUNK = 120 * 1024  # bytes; an allocation of 128 KiB or more is fresh memory each time
 
 
 class LoopbackTransport(httpx.BaseTransport):
