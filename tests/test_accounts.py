@@ -165,3 +165,13 @@ def test_a_ca_bundle_that_is_none_and_a_dead_proxy_are_said_clearly(home: dict[s
     environ["READER_API_URL"] = "http://reader.example.com"
     done = reader("--proxy", server.url.replace("http", "socks9"), "credits", environ=environ)
     assert done.code == 2
+
+
+def test_a_submission_that_may_cost_too_much_is_not_sent(home: dict[str, str], server: FakeServer) -> None:
+    login(home, server)
+    urls = ("https://a.example/1", "https://a.example/2")
+    refused = reader("submit", *urls, "--proxy-mode", "premium", "--max-credits", "5", environ=home)
+    assert (refused.code, refused.out) == (6, b"") and "6 credits" in refused.err
+    assert server.count("POST /v1/read") == 0
+    taken = reader("submit", *urls, "--max-credits", "2", environ=home)
+    assert taken.code == 0 and "may cost up to 2 credits" in taken.err and server.count("POST /v1/read") == 1
