@@ -19,6 +19,7 @@ from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.live import Live
 
 from reader_cli.env import Env
+from reader_cli.signals import handling
 from reader_cli.top.keys import decode
 
 ESCAPE_SECONDS = 0.03  # after ESC the rest of a key's sequence comes within this time, or it was the key itself
@@ -121,7 +122,7 @@ class Terminal:
         """Signals by number, as `set_wakeup_fd` writes them; the zeros between them are the inbox's own."""
         if signal.SIGTSTP in signals:
             self._give_back()
-            with _handling(signal.SIGTSTP, signal.SIG_DFL):
+            with handling(signal.SIGTSTP, signal.SIG_DFL):
                 os.kill(os.getpid(), signal.SIGTSTP)  # returns when it is continued
             self._hear()  # of that, too
             self._take_over()
@@ -172,18 +173,9 @@ def _signals_ring(wakeup: int) -> Iterator[None]:
     """Resizing, Ctrl-Z and its end wake who waits, instead of interrupting a picture half drawn."""
     with ExitStack() as stack:
         for number in (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT):
-            stack.enter_context(_handling(number, _ring))
+            stack.enter_context(handling(number, _ring))
         stack.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False))
         yield
-
-
-@contextmanager
-def _handling(number: signal.Signals, handler: _Handler) -> Iterator[None]:
-    before = signal.signal(number, handler)
-    try:
-        yield
-    finally:
-        signal.signal(number, before)
 
 
 def _ring(_number: int, _frame: FrameType | None) -> None:
