@@ -81,12 +81,12 @@ class Http:
         content = None if body is None else msgspec.json.encode(body)
         extra = {"content-type": "application/json"} if content is not None else {}
         limits = httpx.Timeout(timeout, connect=min(timeout, CONNECT_TIMEOUT))
-        begun = Event()
+        begun, sent_at = Event(), time.monotonic()
 
         def exchange() -> Answer:
             with self._open(method, path, limits, params, content, {**extra, **(headers or {})}) as response:
                 begun.set()
-                return self.read(response, timeout)
+                return self.read(response, timeout, waited=time.monotonic() - sent_at)
 
         answer = in_background(exchange)  # httpx has no timeout for all of it
         try:
@@ -103,7 +103,7 @@ class Http:
         with self._open("GET", path, limits, None, None, headers) as response:
             yield response
 
-    def read(self, response: httpx.Response, timeout: float) -> Answer:
+    def read(self, response: httpx.Response, timeout: float, *, waited: float = 0.0) -> Answer:
         """The rest of an open answer, under `send` or `stream`, which turn what goes wrong into Unreachable: a cut, and
         a trickle that no timeout between two parts would notice."""
         body = bytearray()  # grows in place: joining chunks would hold a large answer twice
@@ -112,7 +112,7 @@ class Http:
             body += chunk
             if time.monotonic() - started > timeout + len(body) / SLOWEST:
                 raise httpx.ReadTimeout("the answer trickles", request=response.request)
-        return Answer(self.host, response.status_code, response.headers, body)
+        return Answer(self.host, response.status_code, response.headers, body, waited)
 
     @contextmanager
     def _open(

@@ -12,18 +12,18 @@ from reader_cli.client.slices import Slice
 from reader_cli.client.wire import JobShape, decode
 from reader_cli.events import Done, PageDone, PageFailed, Progress
 from reader_cli.models import ACTIVE, MAX_LIMIT
-from reader_cli.output.jsonl import Head, is_failed, read_head
+from reader_cli.output.jsonl import Head, is_failed, read_head, to_line
 
 PROBE = 20  # pages that a GET may bring along when some may be missing
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A page that finished, as its JSON line."""
+    """A page that finished; `raw` is its JSON, as an event told it or as a line of the results."""
 
     job_id: str
     head: Head
-    line: bytes
+    raw: str | bytes
 
     @property
     def failed(self) -> bool:
@@ -37,7 +37,10 @@ class Outcome:
     def event(self) -> PageDone | PageFailed:
         if self.head.error is not None:
             return PageFailed(self.job_id, self.head.url, self.head.error)
-        return PageDone(self.job_id, decode(self.line))
+        return PageDone(self.job_id, decode(self.raw))
+
+    def line(self) -> bytes:
+        return to_line(self.raw.encode()) if isinstance(self.raw, str) else self.raw
 
 
 class _Counts(msgspec.Struct):
@@ -142,9 +145,9 @@ class Ledger:
         self._before = None
         return self._show(counts, self._shown.credits_used if self._shown else None)
 
-    def first_seen(self, line: bytes) -> Outcome | None:
+    def first_seen(self, raw: str | bytes) -> Outcome | None:
         """The page of an event, or of an entry that may have had one; None when its like was seen."""
-        outcome = Outcome(self.job_id, read_head(line), line)
+        outcome = Outcome(self.job_id, read_head(raw), raw)
         if not outcome.head.url or outcome.key in self._seen:
             return None
         self._before = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import select
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -73,6 +74,15 @@ class _Body(httpx.SyncByteStream):
             self._connection.close()
 
 
+class _Response(http.client.HTTPResponse):
+    """One that reads as much as there is: small chunks, as event streams have them, come many to a read."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = sock.makefile("rb", CHUNK)  # type: ignore[assignment]  # a BufferedReader, with a size of its own
+
+
 class _NetworkStream:
     """The one thing of httpcore's network streams that we use."""
 
@@ -95,6 +105,7 @@ def _reuse(idle: list[http.client.HTTPConnection]) -> http.client.HTTPConnection
 
 def _connect(server: tuple[str, int | None], timeout: float | None) -> http.client.HTTPConnection:
     connection = http.client.HTTPConnection(*server, timeout=timeout)
+    connection.response_class = _Response
     try:
         connection.connect()
     except TimeoutError as error:

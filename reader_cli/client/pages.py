@@ -17,4 +17,4 @@ def follow_pages(client: Client, job_id: str, options: WatchOptions) -> Iterator
     """Each page as a JSON line, as it finishes, once, between the events of the watch; the last is the job's Done.
     Raises as `watch_jobs` does."""
     for item in watch_outcomes(client, [job_id], options, every_page=True):
-        yield item.line if isinstance(item, Outcome) else item
+        yield item.line() if isinstance(item, Outcome) else item

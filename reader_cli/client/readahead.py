@@ -17,6 +17,7 @@ from reader_cli.models import MAX_LIMIT
 from reader_cli.output.jsonl import read_url
 
 AHEAD = 4  # requests
+NEAR = (0.01, 2)  # a server that begins to answer within so many seconds needs no more requests ahead than these
 AHEAD_BYTES = 16 << 20  # of all of them together
 WINDOW_BYTES = AHEAD_BYTES // AHEAD
 FIRST_WINDOW = 10  # pages: nothing is known of their size yet
@@ -69,6 +70,7 @@ class _Windows:
         self._next = skip
         self._stop = None if limit is None else skip + limit
         self._last: Slice | None = None  # without its pages
+        self._most = AHEAD
         self._known = 0  # entries that exist, as far as the server said; more may follow
         self._size = FIRST_WINDOW
         self._ahead = 1
@@ -112,12 +114,14 @@ class _Windows:
         return reopened or last.retrying != answer.retrying
 
     def _learn(self, answer: Slice) -> None:
+        if self._last is None and answer.waited < NEAR[0]:  # later answers wait for this process as well
+            self._most = NEAR[1]
         self._last = answer._replace(pages=())
         self._known = answer.entries
         self._patience = self._later
         page = max(answer.size // max(len(answer.pages), 1), 1)
         self._size = min(max(WINDOW_BYTES // page, 1), MAX_LIMIT)
-        self._ahead = min(max(AHEAD_BYTES // (self._size * page), 1), AHEAD)
+        self._ahead = min(max(AHEAD_BYTES // (self._size * page), 1), self._most)
 
     def _read(self, skip: int, limit: int) -> Slice:
         """A whole window, for a server may answer with fewer pages than it was asked for (contract: hasMore); the

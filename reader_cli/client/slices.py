@@ -15,13 +15,15 @@ from reader_cli.output.jsonl import mend, read_head, split_results, to_line
 
 class Slice(NamedTuple):
     """One answer of GET /v1/jobs/{id}. `pages` are slices of it, each made a line only when it is needed: a late copy
-    is small and short-lived. `entries` is how many the server says exist now, `size` the bytes of the answer."""
+    is small and short-lived. `entries` is how many the server says exist now, `size` the bytes of the answer, `waited`
+    the seconds until it began."""
 
     job: JobShape
     pages: Sequence[msgspec.Raw | bytes]
     has_more: bool
     entries: int
     size: int
+    waited: float
 
     @property
     def retrying(self) -> bool:
@@ -93,4 +95,4 @@ def _read_leniently(answer: Answer) -> Slice:
 def _slice(answer: Answer, envelope: _Envelope, pages: Sequence[msgspec.Raw | bytes]) -> Slice:
     pagination = envelope.pagination
     job = JobShape(*(getattr(envelope.data, name) for name in JobShape.__struct_fields__))  # without its pages
-    return Slice(job, pages, pagination.has_more, pagination.total, len(answer.body))
+    return Slice(job, pages, pagination.has_more, pagination.total, len(answer.body), answer.waited)

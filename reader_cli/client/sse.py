@@ -6,6 +6,7 @@ import queue
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from reader_cli.models import PING_SECONDS
 
 SILENCE = 1.5 * PING_SECONDS  # seconds without as much as a ping: the stream is dead
 BACKLOG = 1 << 20  # bytes of events read ahead
+GATHER = 0.002  # seconds for events to gather: to wake up for each one costs as much as to read it
 LONGEST_RETRY = 15.0  # seconds; `retry:` is a wish, not an order
 REFUSAL_TIMEOUT = 10.0
 
@@ -66,6 +68,7 @@ class EventStream:
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()  # a bounded Queue costs ten times as much
         self._read_bytes = self._taken_bytes = 0  # each is written by one thread only
         self._room = threading.Event()
+        self._emptied = False  # by the latest `get`
         self._closed = threading.Event()
         self._disconnect: Callable[[], None] = lambda: None
         threading.Thread(target=self._run, daemon=True).start()
@@ -80,10 +83,13 @@ class EventStream:
 
     def get(self, timeout: float) -> Signal | None:
         """The next signal; None when there was none for `timeout` seconds."""
+        if self._emptied and timeout > GATHER:
+            time.sleep(GATHER)
         try:
             signal = self._signals.get(timeout=max(timeout, 0.0))
         except queue.Empty:
             return None
+        self._emptied = self._signals.empty()
         if isinstance(signal, Message):
             self._taken_bytes += len(signal.data)
             if not self._room.is_set() and self._backlog < BACKLOG // 2:

@@ -15,7 +15,6 @@ from reader_cli.client.wire import decode, read_shape
 from reader_cli.errors import ApiError, ReaderError, TimedOut
 from reader_cli.events import Event, Notice
 from reader_cli.models import TERMINAL, ErrorCode, Job
-from reader_cli.output.jsonl import to_line
 
 Via = Literal["auto", "sse", "poll"]
 
@@ -27,6 +26,8 @@ DEAF = 2  # GETs in a row that know more than the stream told: it is of no use
 LOOK_UP = 0.25  # seconds after which the client's clock is looked at: it may run faster than the system's
 CROWD = 5  # jobs that are polled at the pace of one
 NEVER = float("-inf")
+TOGETHER = 100  # events, after which the clock is looked at
+PAGES = frozenset({"page", "error"})
 ENDS = frozenset({"done", "job:completed", "job:failed"})
 
 
@@ -106,11 +107,21 @@ class _Watch:
             if not self._polling and self._stream.connect():
                 self._check_all(self._stream.connected_at + OPENING)
             yield from self._check_due()
-            if self._jobs and (signal := self._wait()):
-                yield from self._take(signal)
+            if self._jobs:
+                yield from self._receive()
 
     def close(self) -> None:
         self._stream.close()
+
+    def _receive(self) -> Iterator[Event | Outcome]:
+        """What comes together is taken together, unless it makes something due."""
+        signal = self._wait()
+        for left in reversed(range(TOGETHER)):
+            if signal is None:
+                return
+            yield from self._take(signal)
+            alike = isinstance(signal, Message) and signal.event in PAGES
+            signal = self._stream.get(0.0) if alike and left else None
 
     def _wait(self) -> Signal | None:
         """Until something is due, or the stream tells something."""
@@ -175,7 +186,7 @@ class _Watch:
             yield from self._lose(signal, give_up=refused or signal.silent)
 
     def _take_message(self, message: Message) -> Iterator[Event | Outcome]:
-        if message.event in ("page", "error"):
+        if message.event in PAGES:
             yield from self._take_page(message)
             return
         data = decode(message.data)
@@ -191,7 +202,7 @@ class _Watch:
     def _take_page(self, message: Message) -> Iterator[Outcome]:
         if job := self._jobs.get(self._name):
             self._hear(job)
-            if outcome := job.ledger.first_seen(to_line(message.data.encode())):
+            if outcome := job.ledger.first_seen(message.data):
                 yield outcome
 
     def _hear(self, job: Watched, *, ended: bool = False) -> None:

@@ -21,12 +21,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole HTTP answer. `host` is who gave it, `headers` has lower-case names."""
+    """A whole HTTP answer. `host` is who gave it, `headers` has lower-case names, `waited` is how many seconds passed
+    until it began."""
 
     host: str
     status: int
     headers: Mapping[str, str]
     body: bytes | bytearray
+    waited: float
 
     @property
     def request_id(self) -> str | None:

@@ -48,12 +48,12 @@ def mend(raw: bytes) -> bytes:
     return "".join(_tokens(_decode(raw))).encode()
 
 
-def read_head(line: bytes) -> Head:
+def read_head(line: str | bytes) -> Head:
     """Empty where a page has no such keys, or where they are no strings."""
     try:
         return msgspec.json.decode(line, type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _read_odd_head(line)
+        return _read_odd_head(line if isinstance(line, str) else _decode(line))
 
 
 def read_url(line: bytes) -> bytes:
@@ -168,11 +168,11 @@ def _checked(page: str) -> bytes:
     return page.encode()
 
 
-def _read_odd_head(line: bytes) -> Head:
+def _read_odd_head(line: str) -> Head:
     """For what strict parsers refuse and lenient ones find too deep. The last of repeated keys counts, as in JSON."""
     found: dict[str, str] = {}
     depth, key, last = 0, "", ""
-    for token in _tokens(_decode(line)):
+    for token in _tokens(line):
         if depth == 1 and last == ":":
             found[key] = token
         elif depth == 1 and token == ":":
