@@ -7,6 +7,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from threading import Event, Lock
 from typing import Any
 
@@ -61,7 +62,7 @@ class Http:
 
     @property
     def host(self) -> str:
-        return httpx.URL(self._server[0]).netloc.decode()
+        return _host_of(self._server[0])
 
     def close(self) -> None:
         self._client.close()
@@ -167,6 +168,11 @@ _WHAT_HAPPENED: dict[type[Exception], str] = {
     httpx.InvalidURL: "the API URL is not valid",
     httpx.UnsupportedProtocol: "the API URL is neither http nor https",
 }
+
+
+@lru_cache
+def _host_of(base_url: str) -> str:
+    return httpx.URL(base_url).netloc.decode()
 
 
 def _checked_key(key: str) -> str:

@@ -49,7 +49,7 @@ def _untold(windows: _Windows, told: array[int]) -> Iterator[bytes]:
     for window in windows:
         for line in window.lines():
             key = hash(read_url(line))
-            if before[key] > 0:
+            if before.get(key):
                 before[key] -= 1
             else:
                 told.append(key)

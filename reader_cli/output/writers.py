@@ -16,6 +16,8 @@ from reader_cli.output.part import PartFile
 if TYPE_CHECKING:
     from reader_cli.selection import Destination
 
+GATHERED = 64 * 1024  # bytes: a write a page costs as much as reading it, because other threads read on meanwhile
+
 
 class Pages:
     """Takes pages' JSON lines, without their newline, and writes them one after the other; with `flush` each at once,
@@ -25,15 +27,27 @@ class Pages:
         self.out = out
         self._layout = layout
         self._flush = flush
+        self._gathered: list[bytes] = []
+        self._size = 0
         if layout.head:
             out.write(layout.head)
 
     def add(self, line: bytes) -> None:
-        self.out.write(self._layout.page(line))
+        page = self._layout.page(line)
+        self._gathered.append(page)
+        self._size += len(page)
+        if self._flush or self._size >= GATHERED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Writes what was gathered."""
+        pages, self._gathered, self._size = self._gathered, [], 0
+        self.out.write(b"".join(pages))
         if self._flush:
             self.out.flush()
 
     def end(self) -> None:
+        self.settle()
         if self._layout.tail:
             self.out.write(self._layout.tail)
 
@@ -53,7 +67,10 @@ def open_writer(
         terminal = out is env.stdout and env.stdout_tty
         layout = build_layout(destination.format or "jsonl", fields, input_keys=input_keys, terminal=terminal)
         pages = Pages(out, layout, flush=flush)
-        yield pages
+        try:
+            yield pages
+        finally:
+            pages.settle()  # what came before an error was read, too
         pages.end()
 
 
