@@ -32,6 +32,7 @@ from reader_py import ReaderClient
 print(ReaderClient(api_key=sys.argv[2], base_url=sys.argv[1]).get_job("job_1", limit=1)[0].status)
 """
 READER = str(Path(sys.executable).with_name("reader"))
+TAB = ["env", "_READER_COMPLETE=complete_zsh", "_TYPER_COMPLETE_ARGS=reader results ", READER]  # offers jobs
 PAGE, EVENT, HUGE = 20_000, 4096, 1 << 20  # bytes
 
 
@@ -67,6 +68,7 @@ class Bench:
     def _run(self, url: str, command: list[str]) -> Cost:
         folders = {f"XDG_{kind}_HOME": str(self._folder / kind) for kind in ("CONFIG", "STATE", "DATA", "CACHE")}
         environ = {**os.environ, **folders, "READER_API_URL": url, "READER_API_KEY": KEY}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled
         with (self._folder / "out").open("wb") as out:
             started = time.perf_counter()
             process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, env=environ)
@@ -107,12 +109,14 @@ def events(bench: Bench, count: int) -> Iterator[str]:
     yield f"watch --json       {watching.per(count, 'events')}"
 
 
-def status(bench: Bench) -> Iterator[str]:
+def small(bench: Bench) -> Iterator[str]:
     with serving(1, PAGE) as url:
-        ours, theirs = bench.measure(url, reader("status", "job_1"), peer(PEER_STATUS, url))
+        ours, theirs, completed = bench.measure(url, reader("status", "job_1"), peer(PEER_STATUS, url), TAB)
     yield f"reader status      {ours.seconds * 1000:8.0f} ms"
     yield f"reader-py          {theirs.seconds * 1000:8.0f} ms"
     yield f"ratio              {ours.seconds / theirs.seconds:8.2f}"
+    yield f"one TAB            {completed.seconds * 1000:8.0f} ms"
+    yield f"ratio to status    {completed.seconds / ours.seconds:8.2f}"
 
 
 def main() -> None:
@@ -128,7 +132,7 @@ def main() -> None:
             f"{10 * options.pages:,} pages of 20 KB": lambda: memory(Bench(1, Path(folder)), 10 * options.pages, PAGE),
             "200 pages of 1 MiB": lambda: memory(bench, 200, HUGE),
             "a stream of 20,000 pages of 4 KB": lambda: events(bench, 20_000),
-            "one status": lambda: status(bench),
+            "one status, one TAB": lambda: small(Bench(5 * options.rounds, Path(folder))),
         }
         for name, case in cases.items():
             print(name)

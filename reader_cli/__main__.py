@@ -32,7 +32,6 @@ def run() -> NoReturn:
 def main(argv: Sequence[str], env: Env) -> int:
     """Runs `reader ARGV…` and returns its exit code (cli: exit codes). Whatever is raised ends here."""
     from reader_cli.errors import ExitCode, ReaderError
-    from reader_cli.output.report import report
 
     try:
         from reader_cli.cli import invoke
@@ -41,7 +40,7 @@ def main(argv: Sequence[str], env: Env) -> int:
         env.stdout.flush()
         return code
     except ReaderError as error:
-        report(env, error)
+        _report(env, error)
         return error.exit_code
     except BrokenPipeError:
         _drop_stdout(env)
@@ -52,7 +51,7 @@ def main(argv: Sequence[str], env: Env) -> int:
         return leaving.code if isinstance(leaving.code, int) else ExitCode.BUG
     except Exception as error:
         failure = _from_os(error) if isinstance(error, OSError) else _bug(error)
-        report(env, failure)
+        _report(env, failure)
         return failure.exit_code
 
 
@@ -65,6 +64,12 @@ def _drop_stdout(env: Env) -> None:
     """The reader of stdout went away: nothing may be flushed to it at exit, or Python would complain on stderr."""
     if env.stdout is sys.stdout.buffer:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _report(env: Env, error: ReaderError) -> None:
+    from reader_cli.output.report import report
+
+    report(env, error)
 
 
 def _from_os(error: OSError) -> ReaderError:

@@ -1,4 +1,4 @@
-"""POST /v1/read's options out of the command line's (contract: POST /v1/read). Pure but for reading named files."""
+"""What is submitted, as typed, and POST /v1/read's options out of it (contract: POST /v1/read). Light, for TAB."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from typer import Option
+from typer import Argument, Option
 
 from reader_cli import options
 from reader_cli.errors import ConfigError, UsageError
@@ -22,6 +22,24 @@ from reader_cli.models import (
     WEBHOOK_EVENTS,
     WEBHOOK_SECRET,
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputFlags:
+    """Where the URLs come from, as typed (cli: submit, Input)."""
+
+    urls: Annotated[list[str] | None, Argument(metavar="[URL]...", help="URLs to read; - reads stdin.")] = None
+    file: Annotated[
+        list[str] | None,
+        Option("-f", "--file", metavar="FILE", help="Lines, CSV, TSV, JSONL or a sitemap; - is stdin."),
+    ] = None
+    sitemap: Annotated[list[str] | None, Option(metavar="URL|FILE", help="The URLs of a sitemap.")] = None
+    input_format: Annotated[
+        str | None, Option(metavar="lines|csv|tsv|jsonl|sitemap", help="Instead of the file's suffix.")
+    ] = None
+    url_column: Annotated[str, Option(metavar="NAME", help="The column or key that holds the URL.")] = "url"
+    skip_invalid: Annotated[bool, Option("--skip-invalid", help="Leave bad lines out.")] = False
+    keep_duplicates: Annotated[bool, Option("--keep-duplicates", help="Read a URL as often as given.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from inspect import getdoc
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.completion import completion_init  # type: ignore[attr-defined]
-from typer.core import TyperGroup
+from typer.core import CompletionItem, TyperGroup  # type: ignore[attr-defined]
 from typer.main import get_command
 
+from reader_cli.completing import enable_completion
 from reader_cli.errors import UsageError
 from reader_cli.grouping import grouped
 
@@ -69,6 +69,10 @@ class LazyGroup(TyperGroup):
             self.commands[cmd_name] = _build_command(cmd_name)
         return self.commands[cmd_name]
 
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> Any:  # type: ignore[override]
+        named = [CompletionItem(name, help=text) for name, text in SUMMARIES.items() if name.startswith(incomplete)]
+        return named or super().shell_complete(ctx, incomplete)
+
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         for title, summaries in COMMANDS.items():
             with formatter.section(title):
@@ -110,7 +114,7 @@ def invoke(argv: Sequence[str], env: Env) -> int:
     """Runs one command line and returns its exit code. Raises ReaderError and what commands raise."""
     env.json_errors = "--json" in argv  # for what goes wrong before the command has its options
     if "_READER_COMPLETE" in env.environ:
-        completion_init()
+        enable_completion()
     try:
         code = build_app()(args=list(argv), prog_name="reader", obj=env, standalone_mode=False)
     except Unwound as unwound:

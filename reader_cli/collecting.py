@@ -12,10 +12,10 @@ from reader_cli.output.jsonl import is_failed, read_head
 from reader_cli.output.ordering import in_order
 from reader_cli.resuming import BEGINNING, Start
 from reader_cli.selection import Selection
-from reader_cli.submitted import Record, Submitted, find_submitted
 
 if TYPE_CHECKING:
     from reader_cli.session import Session
+    from reader_cli.submitted import Record, Submitted
 
 
 class Collector:
@@ -45,7 +45,7 @@ class Collector:
         if not self._selection.with_input:
             return line
         if job_id not in self._followed:
-            self._followed[job_id] = find_submitted(self._session, job_id)
+            self._followed[job_id] = self._submitted(job_id)
         submitted = self._followed[job_id]
         return _join(line, submitted.record(submitted.meet(read_head(line).url)))
 
@@ -60,18 +60,23 @@ class Collector:
         return filter(self._is_wanted, lines) if self._selection.only else lines
 
     def _matched(self, job_id: str, lines: Iterable[bytes]) -> Iterator[bytes]:
-        submitted = find_submitted(self._session, job_id)
+        submitted = self._submitted(job_id)
         numbered = ((submitted.meet(read_head(line).url), line) for line in lines)
         for number, line in in_order(numbered, self._folder) if self._selection.ordered else numbered:
             yield _join(line, submitted.record(number)) if self._selection.with_input else line
 
     def _missing(self, job_id: str, lines: Iterable[bytes]) -> Iterator[bytes]:
-        submitted = find_submitted(self._session, job_id)
+        submitted = self._submitted(job_id)
         for line in lines:
             submitted.meet(read_head(line).url)
         for number, url in submitted.missing():
             line = json.dumps({"url": url}).encode()
             yield _join(line, submitted.record(number)) if self._selection.with_input else line
+
+    def _submitted(self, job_id: str) -> Submitted:
+        from reader_cli.submitted import find_submitted
+
+        return find_submitted(self._session, job_id)
 
     def _is_wanted(self, line: bytes) -> bool:
         only = self._selection.only

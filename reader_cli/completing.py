@@ -7,6 +7,14 @@ from reader_cli.env import state_dir
 OFFERED = 50
 
 
+def enable_completion() -> None:
+    """Lets Typer answer a TAB, without Rich: to import it costs as much as all the rest, and our help has no markup."""
+    from typer import _completion_classes
+
+    _completion_classes._sanitize_help_text = lambda text: text
+    _completion_classes.completion_init()
+
+
 def complete_job(incomplete: str) -> list[str]:
     """Names of runs and ids of jobs that were submitted from here, newest first."""
     from reader_cli.history import History

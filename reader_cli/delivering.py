@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reader_cli.collecting import Collector
 from reader_cli.errors import ExitCode
-from reader_cli.following import FollowOptions, Target, follow_results
-from reader_cli.output.folder import Folder
 from reader_cli.output.text import LONGEST_PATH, count, harmless
 from reader_cli.output.writers import Pages, open_writer, part_of
 from reader_cli.resuming import BEGINNING, find_start
 from reader_cli.selection import Request
 from reader_cli.session import Session
-from reader_cli.submitted import check_submitted, record_keys
+from reader_cli.waiting import FollowOptions, Target
+
+if TYPE_CHECKING:
+    from reader_cli.output.folder import Folder
 
 
 def deliver(session: Session, request: Request, refs: Sequence[str], *, patience: float | None) -> int:
     """Returns the exit code. `patience`: seconds that a request is tried for, if not as long as usual."""
     selection, destination = request.selection, request.destination
     job_ids = session.job_ids(refs, reading=True)
-    if selection.needs_inputs:
-        check_submitted(session, job_ids)
+    keys = _input_keys(session, request, job_ids) if selection.needs_inputs else []
     collector = Collector(session, selection, folder=destination.folder, patience=patience)
-    keys = record_keys(session, job_ids) if selection.with_input and destination.format == "csv" else ()
     with open_writer(session.env, destination, input_keys=keys, flush=bool(request.following)) as writer:
         if request.following:
             return _follow(session, collector, writer, Target(job_ids=job_ids, refs=refs), request.following)
@@ -39,9 +39,21 @@ def deliver(session: Session, request: Request, refs: Sequence[str], *, patience
     return ExitCode.OK
 
 
+def _input_keys(session: Session, request: Request, job_ids: Sequence[str]) -> list[str]:
+    """The columns that a table has for the records submitted. Raises NotFoundLocally for a job not submitted from
+    here."""
+    from reader_cli.submitted import check_submitted, record_keys
+
+    check_submitted(session, job_ids)
+    tabular = request.selection.with_input and request.destination.format == "csv"
+    return record_keys(session, job_ids) if tabular else []
+
+
 def _follow(
     session: Session, collector: Collector, writer: Pages | Folder, target: Target, following: FollowOptions
 ) -> int:
+    from reader_cli.following import follow_results
+
     def write(job_id: str, line: bytes) -> None:
         if (chosen := collector.choose(job_id, line)) is not None:
             writer.add(chosen)

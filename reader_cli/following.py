@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
-from reader_cli import options
 from reader_cli.env import Env
-from reader_cli.errors import ApiError, ExitCode, ReaderError, UsageError
+from reader_cli.errors import ApiError, ExitCode, ReaderError
 from reader_cli.events import Event, PageFailed
-from reader_cli.models import ErrorCode, Job
+from reader_cli.models import ErrorCode
 from reader_cli.output.data import without_results, write_object
-from reader_cli.output.progress import MODES, JsonEvents, Renderer, build_renderer
+from reader_cli.output.progress import JsonEvents, Renderer, build_renderer
 from reader_cli.output.report import quote
 from reader_cli.output.summary import say_summary
 from reader_cli.output.text import harmless
-from reader_cli.tally import FailureLimit, Tally
+from reader_cli.tally import Tally
+from reader_cli.waiting import WEBHOOK, FollowOptions, Target
 
 if TYPE_CHECKING:
     from reader_cli.client.watch import Via, WatchOptions
     from reader_cli.session import Session
-
-WEBHOOK = "webhook"
-VIAS = ("auto", "sse", "poll", WEBHOOK)
 
 
 class Interrupted(ReaderError):
@@ -40,45 +36,6 @@ class Interrupted(ReaderError):
         if isinstance(leaving, SystemExit):
             error.exit_code = ExitCode.TERMINATED
         return error
-
-
-@dataclass(frozen=True, kw_only=True)
-class FollowOptions:
-    """The options of waiting, checked before anything is sent. Durations in seconds."""
-
-    via: options.Via = "auto"
-    port: options.Port = 0
-    public_url: options.PublicUrl = None
-    interval: options.Interval = None
-    timeout: options.Timeout = None
-    give_up_after: options.GiveUpAfter = 120.0
-    progress: options.ProgressMode = "auto"
-    max_failures: options.MaxFailures = "0"
-    cancel_on_interrupt: options.CancelOnInterrupt = False
-    limit: FailureLimit = field(init=False)
-
-    def __post_init__(self) -> None:
-        if self.via not in VIAS:
-            raise UsageError(f"--via {self.via!r} is none of {', '.join(VIAS)}")
-        if self.progress not in MODES:
-            raise UsageError(f"--progress {self.progress!r} is none of {', '.join(MODES)}")
-        if self.via != WEBHOOK and (self.public_url or self.port):
-            raise UsageError("--public-url and --port need --via webhook")
-        object.__setattr__(self, "limit", FailureLimit.parse(self.max_failures))
-
-    def check_brings_pages(self) -> None:
-        """Raises UsageError where pages are told of, and not brought."""
-        if self.via == WEBHOOK:
-            raise UsageError("--via webhook tells of pages, but does not bring them: leave it out to get the results")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    """The jobs to follow, the words that name them to the user, and how they stood before a retry."""
-
-    job_ids: Sequence[str]
-    refs: Sequence[str]
-    before: Mapping[str, Job] = field(default_factory=dict)
 
 
 def follow(session: Session, target: Target, following: FollowOptions, *, json: bool = False) -> Tally:

@@ -10,7 +10,7 @@ import typer
 
 from reader_cli import options
 from reader_cli.errors import UsageError
-from reader_cli.following import WEBHOOK, FollowOptions
+from reader_cli.waiting import WEBHOOK, FollowOptions
 
 ONLY = ("ok", "failed")
 FIELDED = ("jsonl", "json", "csv")

@@ -1,4 +1,7 @@
-"""What every command that talks to a server starts with: settings, one client, the history, JOB references."""
+"""What every command that talks to a server starts with: settings, one client, the history, JOB references.
+
+Each is imported when it is needed: a TAB imports the command's module, and with it this one.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ from typing import TYPE_CHECKING, TypedDict
 
 import typer
 
-from reader_cli.config import LOCAL, Settings, find_server
 from reader_cli.env import Env, state_dir
-from reader_cli.local import ensure_engine
 from reader_cli.output.text import count, harmless
 
 if TYPE_CHECKING:
     from reader_cli.client.api import Client
+    from reader_cli.config import Settings
     from reader_cli.events import Done
     from reader_cli.history import History, Run
     from reader_cli.models import Job
@@ -51,6 +53,8 @@ class Session:
     @property
     def server(self) -> str:
         """What the history calls this server: `local` or a base URL."""
+        from reader_cli.config import LOCAL
+
         return self._configured.server if self._configured else LOCAL
 
     @cached_property
@@ -117,12 +121,17 @@ class Session:
             client.close()
 
     def _local_settings(self) -> Settings:
+        from reader_cli.config import LOCAL, Settings
+        from reader_cli.local import ensure_engine
+
         engine, started = ensure_engine(self.env)
         if started:
             self.env.say(f"reader: no server is configured; started the local engine at {engine.url}")
         return Settings(engine.url, engine.key, LOCAL, "the local engine")
 
     def _revive(self) -> tuple[str, str]:
+        from reader_cli.local import ensure_engine
+
         engine, started = ensure_engine(self.env)
         if started:
             self.env.say(f"reader: the local engine was gone; started it again at {engine.url}")
@@ -132,6 +141,8 @@ class Session:
 @contextmanager
 def open_session(env: Env, api_url: str | None, profile: str | None, *, local: bool = False) -> Iterator[Session]:
     """`local` means the local engine, whatever is configured."""
+    from reader_cli.config import find_server
+
     session = Session(env, None if local else find_server(env, api_url, profile))
     try:
         yield session

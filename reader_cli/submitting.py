@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-from typer import Argument, Option
-
+from reader_cli.body import InputFlags
 from reader_cli.config import LOCAL
 from reader_cli.env import Env
 from reader_cli.errors import ConfigError, UsageError
 from reader_cli.events import Notice
-from reader_cli.following import Interrupted, Target
+from reader_cli.following import Interrupted
 from reader_cli.history import Run
 from reader_cli.inputs import Item, read_inputs
 from reader_cli.models import CREDITS_A_PAGE, MAX_PAGES, JobSummary, Mode
@@ -21,6 +20,7 @@ from reader_cli.output.text import count, harmless
 from reader_cli.references import find_run
 from reader_cli.runs import RunPlan, record_run, submit_run
 from reader_cli.session import Session
+from reader_cli.waiting import Target
 
 MAX_SITEMAP_CHUNK = 65536
 
@@ -34,24 +34,6 @@ class Submission:
 
     def __repr__(self) -> str:
         return f"Submission({self.run.id})"  # a secret never reaches a traceback
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputFlags:
-    """Where the URLs come from, as typed (cli: submit, Input)."""
-
-    urls: Annotated[list[str] | None, Argument(metavar="[URL]...", help="URLs to read; - reads stdin.")] = None
-    file: Annotated[
-        list[str] | None,
-        Option("-f", "--file", metavar="FILE", help="Lines, CSV, TSV, JSONL or a sitemap; - is stdin."),
-    ] = None
-    sitemap: Annotated[list[str] | None, Option(metavar="URL|FILE", help="The URLs of a sitemap.")] = None
-    input_format: Annotated[
-        str | None, Option(metavar="lines|csv|tsv|jsonl|sitemap", help="Instead of the file's suffix.")
-    ] = None
-    url_column: Annotated[str, Option(metavar="NAME", help="The column or key that holds the URL.")] = "url"
-    skip_invalid: Annotated[bool, Option("--skip-invalid", help="Leave bad lines out.")] = False
-    keep_duplicates: Annotated[bool, Option("--keep-duplicates", help="Read a URL as often as given.")] = False
 
 
 def read_items(env: Env, flags: InputFlags) -> list[Item]:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from reader_cli.errors import WORST_FIRST, ExitCode, UsageError
+from reader_cli.errors import WORST_FIRST, ExitCode
 from reader_cli.events import Done, Event, PageFailed
 from reader_cli.models import Status
+
+if TYPE_CHECKING:
+    from reader_cli.waiting import FailureLimit
 
 EXAMPLES = 3  # failed URLs kept a cause: a summary names a few, the results have them all
 CAUSES = 1000  # distinct causes kept: a hostile server may send a new one a page
@@ -84,22 +88,3 @@ _OUTCOME: dict[str, ExitCode] = {
 def worst(codes: set[ExitCode]) -> ExitCode:
     """One exit code for several jobs; 0 for none."""
     return next((ExitCode(code) for code in WORST_FIRST if code in codes), ExitCode.OK)
-
-
-@dataclass(frozen=True, slots=True)
-class FailureLimit:
-    """`--max-failures`: so many pages, or so many per cent of the pages attempted."""
-
-    number: float
-    percent: bool
-
-    @classmethod
-    def parse(cls, text: str) -> FailureLimit:
-        """From `3` or `2.5%`. Raises UsageError."""
-        match = re.fullmatch(r"(\d+)|(\d+(?:\.\d+)?)%", text.strip())
-        if not match or (match[2] and float(match[2]) > 100):
-            raise UsageError(f"--max-failures {text!r} is neither a number nor a percentage", hint="Use 10 or 5%.")
-        return cls(float(match[1] or match[2]), bool(match[2]))
-
-    def pages(self, attempted: int) -> float:
-        return self.number * attempted / 100 if self.percent else self.number

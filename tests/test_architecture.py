@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -38,15 +39,22 @@ def test_a_part_imports_nothing_that_it_must_not_know(part: str) -> None:
             assert not broken, f"{file.name} imports {name}"
 
 
+def tab(words: str) -> dict[str, str]:
+    return {"_READER_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words}
+
+
 @pytest.mark.parametrize(
-    ("argv", "absent"),
+    ("argv", "environ", "absent"),
     [
-        (["--help"], ["httpx", "rich", "sqlite3", "msgspec"]),
-        (["submit", "--help"], ["httpx", "rich"]),
-        (["config"], ["httpx", "rich"]),
+        (["--help"], {}, ["httpx", "rich", "sqlite3", "msgspec"]),
+        (["submit", "--help"], {}, ["httpx", "rich"]),
+        (["config"], {}, ["httpx", "rich"]),
+        ([], tab("reader "), ["httpx", "rich", "sqlite3", "msgspec", "tomllib", "reader_cli.options"]),
+        ([], tab("reader submit --"), ["httpx", "rich", "sqlite3", "msgspec", "tomllib", "reader_cli.history"]),
+        ([], tab("reader results "), ["httpx", "rich", "msgspec", "tomllib", "reader_cli.following"]),
     ],
 )
-def test_quick_commands_load_no_heavy_library(argv: list[str], absent: list[str]) -> None:
+def test_quick_commands_load_no_heavy_library(argv: list[str], environ: dict[str, str], absent: list[str]) -> None:
     code = f"""
 import sys
 sys.argv = ["reader", *{argv!r}]
@@ -57,7 +65,9 @@ except SystemExit:
     pass
 print([name for name in {absent!r} if name in sys.modules], file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ, **environ}
+    )
     assert done.stderr.splitlines()[-1] == "[]"
 
 

@@ -3,14 +3,16 @@ from __future__ import annotations
 import typer
 
 from reader_cli import options
+from reader_cli.body import InputFlags
 from reader_cli.errors import ExitCode
-from reader_cli.following import FollowOptions, follow_results
+from reader_cli.following import follow_results
 from reader_cli.models import Status
 from reader_cli.output.files import build_line_writer
 from reader_cli.runs import RunPlan
 from reader_cli.session import Session, open_env, open_session
-from reader_cli.submitting import InputFlags, new_submission, read_items, send
+from reader_cli.submitting import new_submission, read_items, send
 from reader_cli.tally import Tally
+from reader_cli.waiting import FollowOptions
 
 
 def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:

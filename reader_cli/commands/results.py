@@ -7,10 +7,10 @@ import typer
 
 from reader_cli import options
 from reader_cli.errors import ExitCode, UsageError
-from reader_cli.following import FollowOptions
 from reader_cli.output.text import LONGEST_PATH, harmless
 from reader_cli.selection import Destination, Request, Selection
 from reader_cli.session import open_env, open_session
+from reader_cli.waiting import FollowOptions
 
 USUAL = FollowOptions()
 

@@ -6,12 +6,12 @@ import typer
 
 from reader_cli import options
 from reader_cli.errors import ApiError, ExitCode, NothingToDo, ReaderError
-from reader_cli.following import FollowOptions, Target, follow, write_final_jobs
 from reader_cli.models import ErrorCode, Job
 from reader_cli.output.data import write_object
 from reader_cli.output.report import quote
 from reader_cli.output.text import count, harmless
 from reader_cli.session import Session, open_env, open_session
+from reader_cli.waiting import FollowOptions, Target
 
 
 def retry(
@@ -26,6 +26,8 @@ def retry(
     quiet: options.Quiet = False,
 ) -> int:
     """Of a run, all of its jobs. Nothing to retry is exit 8. --wait follows the new run and exits as watch does."""
+    from reader_cli.following import follow, write_final_jobs
+
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
         job_ids = session.job_ids([job], reading=False)

@@ -5,22 +5,11 @@ from typing import Annotated
 import typer
 
 from reader_cli import options
-from reader_cli.body import JobFlags, build_job_options, read_secret
+from reader_cli.body import InputFlags, JobFlags, build_job_options, read_secret
 from reader_cli.errors import ExitCode, UsageError
-from reader_cli.following import FollowOptions, Target, follow, follow_results, write_final_jobs
 from reader_cli.models import Mode
-from reader_cli.output.files import build_line_writer
-from reader_cli.runs import RunPlan
 from reader_cli.session import Session, open_env, open_session
-from reader_cli.submitting import (
-    InputFlags,
-    new_submission,
-    read_items,
-    resume_submission,
-    say_cost,
-    send,
-    write_bodies,
-)
+from reader_cli.waiting import FollowOptions, Target
 
 
 def submit(
@@ -48,6 +37,9 @@ def submit(
     """More than 1,000 URLs become several jobs of one run. --wait follows them to the end and exits with the outcome,
     as watch does; --wait --results writes the pages to stdout as they finish.
     """
+    from reader_cli.runs import RunPlan
+    from reader_cli.submitting import new_submission, read_items, resume_submission, say_cost, send, write_bodies
+
     env = open_env(ctx, quiet=quiet, json=json)
     if results and not wait:
         raise UsageError("--results needs --wait", hint="Later: reader results @last")
@@ -70,6 +62,9 @@ def submit(
 
 def follow_run(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
     """Follows the run to its end: pages, final jobs or nothing to stdout. Returns the outcome's exit code."""
+    from reader_cli.following import follow, follow_results, write_final_jobs
+    from reader_cli.output.files import build_line_writer
+
     if results:
         tally = follow_results(session, target, following, build_line_writer(session.env.stdout))
     else:

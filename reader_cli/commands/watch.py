@@ -3,8 +3,8 @@ from __future__ import annotations
 import typer
 
 from reader_cli import options
-from reader_cli.following import FollowOptions, Target, follow
 from reader_cli.session import open_env, open_session
+from reader_cli.waiting import FollowOptions, Target
 
 
 def watch(
@@ -22,6 +22,8 @@ def watch(
     --via webhook neither polls nor keeps a connection open: the server reports to this machine, the local engine
     directly, another one through a tunnel that leads to --port (--public-url).
     """
+    from reader_cli.following import follow
+
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
         target = Target(job_ids=session.job_ids(jobs, reading=True), refs=jobs)

@@ -7,11 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from reader_cli.env import Env
-from reader_cli.errors import UsageError
 from reader_cli.events import Done, Event, Notice, PageDone, PageFailed, Progress
 from reader_cli.output.text import harmless
 
-MODES = ("auto", "bar", "plain", "json", "none")
 PLAIN_SECONDS = 3.0  # between two lines about one job
 
 
@@ -23,9 +21,7 @@ class Renderer(Protocol):
 
 
 def build_renderer(env: Env, mode: str, names: Mapping[str, str]) -> Renderer:
-    """`names` maps job ids to what a bar or line calls them. Raises UsageError for a mode that there isn't."""
-    if mode not in MODES:
-        raise UsageError(f"--progress {mode!r} is none of {', '.join(MODES)}")
+    """`mode` is one of `waiting.MODES`; `names` maps job ids to what a bar or line calls them."""
     if mode == "auto":
         mode = "none" if env.quiet else "bar" if _is_live(env) else "plain"
     if mode == "bar":

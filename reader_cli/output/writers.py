@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from reader_cli.env import Env
 from reader_cli.output.fields import Fields
 from reader_cli.output.files import Output, open_output
-from reader_cli.output.folder import Folder
 from reader_cli.output.formats import Layout, build_layout
 from reader_cli.output.part import PartFile
 
 if TYPE_CHECKING:
+    from reader_cli.output.folder import Folder
     from reader_cli.selection import Destination
 
 GATHERED = 64 * 1024  # bytes: a write a page costs as much as reading it, because other threads read on meanwhile
@@ -58,6 +58,8 @@ def open_writer(
 ) -> Iterator[Pages | Folder]:
     """What it writes is whole when the block ends well. Raises UsageError where it can't be written."""
     if destination.output_dir:
+        from reader_cli.output.folder import Folder
+
         whole_pages = destination.format == "json"
         with Folder(env, destination.output_dir, force=destination.force, whole_pages=whole_pages) as folder:
             yield folder
