@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from reader_cli.models import Page
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +20,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class PageDone:
-    """A page that was read, once a page however often the server repeats it."""
+    """A page that was read, once a page however often the server repeats it. What is None was not told."""
 
     job_id: str
-    page: Page
+    url: str
+    final_url: Any = None
+    status_code: Any = None
+    credits: Any = None
 
 
 @dataclass(frozen=True, slots=True)

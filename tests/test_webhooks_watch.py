@@ -67,7 +67,7 @@ def test_it_asks_at_the_beginning_and_at_the_end(engine: Engine, site: Site) -> 
     assert isinstance(done, Done) and (done.completed, done.failed) == (30, 1)
     failed = [event.url for event in events if isinstance(event, PageFailed)]
     assert failed == [site.urls(4)[3]], "told once, by whichever told it first"
-    assert {event.page["url"] for event in events if isinstance(event, PageDone)} <= set(site.urls(30))
+    assert {event.url for event in events if isinstance(event, PageDone)} <= set(site.urls(30))
     assert engine.get("/v1/webhooks").json()["data"] == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from reader_cli.client.slices import Slice
-from reader_cli.client.wire import JobShape, decode
+from reader_cli.client.wire import JobShape
 from reader_cli.events import Done, PageDone, PageFailed, Progress
 from reader_cli.models import ACTIVE, MAX_LIMIT
 from reader_cli.output.jsonl import Head, is_failed, read_head, to_line
@@ -35,9 +35,10 @@ class Outcome:
         return self.head.url, self.failed
 
     def event(self) -> PageDone | PageFailed:
-        if self.head.error is not None:
-            return PageFailed(self.job_id, self.head.url, self.head.error)
-        return PageDone(self.job_id, decode(self.raw))
+        head = self.head
+        if head.error is not None:
+            return PageFailed(self.job_id, head.url, head.error)
+        return PageDone(self.job_id, head.url, head.final_url, head.status_code, head.credits)
 
     def line(self) -> bytes:
         return to_line(self.raw.encode()) if isinstance(self.raw, str) else self.raw

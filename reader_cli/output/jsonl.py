@@ -25,11 +25,15 @@ _LEADING_URL = re.compile(rb'\{\s*"url"\s*:\s*"([^"\\]*)"')
 _NOT_JSON = {"NaN": "null", "Infinity": "null", "-Infinity": "null"}
 
 
-class Head(msgspec.Struct):
-    """What one needs to know of a page without reading it. `error` is set on a page that failed."""
+class Head(msgspec.Struct, rename="camel"):
+    """What one needs to know of a page without reading it. `error` is set on a page that failed; the last three are
+    as they were sent, None where they were not."""
 
     url: str = ""
     error: str | None = None
+    final_url: Any = None
+    status_code: Any = None
+    credits: Any = None
 
 
 def to_line(raw: bytes) -> bytes:
@@ -179,11 +183,13 @@ def _read_odd_head(line: str) -> Head:
             key = last
         depth += (token in "{[") - (token in "}]")
         last = token
-    return Head(_string(found.get('"url"')) or "", _string(found.get('"error"')))
+    url, error, *others = (_scalar(found.get(f'"{name}"')) for name in Head.__struct_encode_fields__)
+    return Head(url if isinstance(url, str) else "", error if isinstance(error, str) else None, *others)
 
 
-def _string(token: str | None) -> str | None:
+def _scalar(token: str | None) -> Any:
+    """A value of one token; None for a bracket."""
     try:
-        return str(json.loads(token)) if token and token[0] == '"' else None
+        return json.loads(token) if token else None
     except ValueError:
         return None

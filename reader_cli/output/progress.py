@@ -104,8 +104,14 @@ def build_event_object(event: Event) -> dict[str, Any]:
         case Progress():
             fields: dict[str, Any] = {"event": "progress", "jobId": event.job_id, **_counts(event)}
         case PageDone():
-            page = {key: event.page.get(key) for key in ("url", "finalUrl", "statusCode", "credits")}
-            fields = {"event": "page", "jobId": event.job_id, **page}
+            fields = {
+                "event": "page",
+                "jobId": event.job_id,
+                "url": event.url,
+                "finalUrl": event.final_url,
+                "statusCode": event.status_code,
+                "credits": event.credits,
+            }
         case PageFailed():
             fields = {"event": "error", "jobId": event.job_id, "url": event.url, "error": event.error}
         case Notice():

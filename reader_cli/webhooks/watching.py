@@ -12,7 +12,7 @@ from reader_cli.client.api import Client
 from reader_cli.client.watch import WatchOptions, watch_jobs
 from reader_cli.errors import TimedOut
 from reader_cli.events import Event, Notice, PageDone, PageFailed, Progress
-from reader_cli.models import TERMINAL, Job, Page, WebhookEvent
+from reader_cli.models import TERMINAL, Job, WebhookEvent
 from reader_cli.webhooks.delivery import Delivery
 from reader_cli.webhooks.receiver import Receiver
 from reader_cli.webhooks.registration import NAMES, reachable_url, registered
@@ -114,8 +114,7 @@ class _Watch:
     def _page(self, job_id: str, payload: Mapping[str, Any]) -> Event:
         url, error = str(payload.get("url")), payload.get("error")
         if error is None:
-            page: Page = {"url": url, "statusCode": payload.get("statusCode", 0)}
-            return PageDone(job_id, page)
+            return PageDone(job_id, url, status_code=payload.get("statusCode"))
         self._failures[job_id, url] += 1
         return PageFailed(job_id, url, str(error))
 

@@ -19,11 +19,7 @@ def watch(client: Client, job: FakeJob, via: Via = "auto", **options: float) -> 
 
 
 def told_pages(events: Sequence[Event]) -> list[str]:
-    return sorted(
-        event.page["url"] if isinstance(event, PageDone) else event.url
-        for event in events
-        if isinstance(event, PageDone | PageFailed)
-    )
+    return sorted(event.url for event in events if isinstance(event, PageDone | PageFailed))
 
 
 def vias(events: Sequence[Event]) -> list[str]:
