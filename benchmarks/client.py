@@ -8,6 +8,7 @@ Each figure is of whole processes, the best of N rounds; peaks are the largest.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import urlopen
 
 from serving import KEY, serving
 
@@ -109,6 +111,20 @@ def events(bench: Bench, count: int) -> Iterator[str]:
     yield f"watch --json       {watching.per(count, 'events')}"
 
 
+def ending(rounds: int, bench: Bench) -> Iterator[str]:
+    """The slowest of several watches."""
+    late, requests = 0.0, 0
+    for _ in range(rounds):
+        with serving(1000, EVENT) as url:
+            bench.measure(url, reader("watch", "job_1"))
+            ended = time.time()
+            with urlopen(f"{url}/counts") as answer:
+                counts = json.load(answer)
+        late, requests = max(late, ended - counts["endedAt"]), max(requests, counts["requests"])
+    yield f"from done to exit  {late * 1000:8.0f} ms"
+    yield f"requests           {requests:8.0f}, the stream's included"
+
+
 def small(bench: Bench) -> Iterator[str]:
     with serving(1, PAGE) as url:
         ours, theirs, completed = bench.measure(url, reader("status", "job_1"), peer(PEER_STATUS, url), TAB)
@@ -132,6 +148,7 @@ def main() -> None:
             f"{10 * options.pages:,} pages of 20 KB": lambda: memory(Bench(1, Path(folder)), 10 * options.pages, PAGE),
             "200 pages of 1 MiB": lambda: memory(bench, 200, HUGE),
             "a stream of 20,000 pages of 4 KB": lambda: events(bench, 20_000),
+            "a watch of 1,000 pages": lambda: ending(3 * options.rounds, Bench(1, Path(folder))),
             "one status, one TAB": lambda: small(Bench(5 * options.rounds, Path(folder))),
         }
         for name, case in cases.items():

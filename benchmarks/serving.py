@@ -67,11 +67,16 @@ class Canned:
 
 
 class Server:
-    """A job that is terminal for who asks for its results; for who streams it, it runs until the stream is over."""
+    """A job that is terminal for who asks for its results; for who streams it, it runs until the stream is over.
+
+    GET /counts tells how many requests came, and when the end of a stream was sent (unix seconds).
+    """
 
     def __init__(self, canned: Canned) -> None:
         self._canned = canned
         self._streaming = False
+        self._requests = 0
+        self._ended_at = 0.0
 
     def serve(self, listener: socket.socket) -> None:
         while True:
@@ -92,6 +97,11 @@ class Server:
                 self._answer(connection, head)
 
     def _answer(self, connection: socket.socket, head: bytes) -> None:
+        if head.startswith(b"GET /counts "):
+            counts = json.dumps({"requests": self._requests, "endedAt": self._ended_at}).encode()
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(counts), counts))
+            return
+        self._requests += 1
         found = _TARGET.match(head)
         assert found, head
         if found[2]:
@@ -110,6 +120,7 @@ class Server:
                 connection.sendall(batch)
                 batch = b""
         self._streaming = False
+        self._ended_at = time.time()
         connection.sendall(batch)
 
 

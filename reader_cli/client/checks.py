@@ -28,12 +28,12 @@ class Watched:
 
     ledger: Ledger
     check_at: float
-    checked_at: float = float("-inf")
-    known_at: float = float("-inf")  # the latest `checked_at` that got an answer
+    known_at: float = float("-inf")  # when the latest GET that got an answer was sent
     heard_at: float = float("-inf")
     quiet: float = 10.0
     deaf: int = 0
     end_told: bool = False  # by the stream
+    refuted_at: float = float("-inf")  # when GET contradicted that
     ended: bool = False  # as GET said
     doubted_at: float | None = None  # since when it is missing, or as it was before the retry
 
@@ -61,7 +61,7 @@ class Checker:
     def check(self, job: Watched, *, pages: bool) -> Iterator[Event | Outcome]:
         """One GET, and what follows from it. Sets `check_at` where the answer says when to ask again, and `ended`.
         With `pages` those whose events never came are read from the results."""
-        job.checked_at = self._client.clock()
+        now = self._client.clock()
         skip, limit = job.ledger.window(pages=pages, ended=job.end_told)
         try:
             answer = self._ask(job.ledger.job_id, skip, limit)
@@ -69,7 +69,7 @@ class Checker:
             yield from self._bear(job, error)
             return
         self.answered()
-        job.known_at = job.checked_at
+        job.known_at = now
         progress = job.ledger.update(answer)
         if job.ledger.job is None:
             if self._doubt(job) >= OLD_STATE:
@@ -82,6 +82,8 @@ class Checker:
         if job.ledger.terminal:
             job.ended = True
             yield job.ledger.done()
+        elif job.end_told:
+            job.refuted_at = now
 
     def _bear(self, job: Watched, error: ApiError | Unreachable) -> Iterator[Event]:
         now = self._client.clock()

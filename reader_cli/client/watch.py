@@ -21,7 +21,7 @@ Via = Literal["auto", "sse", "poll"]
 QUIET = (10.0, 60.0)  # seconds without an event after which GET is asked: at first, and at most
 UNHEARD = 2.0  # seconds that many jobs on one stream have to be heard from before GET is asked
 OPENING = 1.0  # seconds that a stream has to open before GET is asked
-RECHECK = 0.25  # seconds until GET is asked again when it contradicts a stream's `done`
+RECHECK = 0.25  # seconds until GET is asked again when it contradicted a stream's `done`
 DEAF = 2  # GETs in a row that know more than the stream told: it is of no use
 LOOK_UP = 0.25  # seconds after which the client's clock is looked at: it may run faster than the system's
 CROWD = 5  # jobs that are polled at the pace of one
@@ -210,7 +210,7 @@ class _Watch:
         now = self._client.clock()
         job.heard_at, job.deaf, job.end_told = now, 0, ended
         job.quiet = RECHECK if ended else QUIET[0]
-        job.check_at = max(now, job.checked_at + RECHECK) if ended else now + job.quiet
+        job.check_at = max(now, job.refuted_at + RECHECK) if ended else now + job.quiet
 
     def _lose(self, ended: Ended, *, give_up: bool) -> Iterator[Event]:
         """The stream is over: another one after a pause, or polling."""
