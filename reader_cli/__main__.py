@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,8 +21,11 @@ def run() -> NoReturn:
     if argv == ["--version"]:  # before typer is imported, which costs more than Python's own start
         from reader_cli import __version__
 
-        print(f"reader {__version__}")
-        sys.exit(0)
+        try:
+            os.write(1, f"reader {__version__}\n".encode())
+            sys.exit(0)
+        except OSError:
+            pass  # told by the long way
     from reader_cli.env import from_process
 
     signal.signal(signal.SIGTERM, _terminated)
@@ -43,7 +47,6 @@ def main(argv: Sequence[str], env: Env) -> int:
         _report(env, error)
         return error.exit_code
     except BrokenPipeError:
-        _drop_stdout(env)
         return ExitCode.BROKEN_PIPE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
@@ -60,16 +63,11 @@ def _terminated(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(143)
 
 
-def _drop_stdout(env: Env) -> None:
-    """The reader of stdout went away: nothing may be flushed to it at exit, or Python would complain on stderr."""
-    if env.stdout is sys.stdout.buffer:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def _report(env: Env, error: ReaderError) -> None:
     from reader_cli.output.report import report
 
-    report(env, error)
+    with suppress(BrokenPipeError):  # nobody reads it, and the exit code tells it all the same
+        report(env, error)
 
 
 def _from_os(error: OSError) -> ReaderError:

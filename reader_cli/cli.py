@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from inspect import getdoc
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,12 +79,22 @@ class LazyGroup(TyperGroup):
             with formatter.section(title):
                 formatter.write_dl(list(summaries.items()))
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _unwinding():  # --help is written here
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        # Typer's main would turn these two into exit codes of its own before they reach ours.
-        try:
+        with _unwinding():
             return super().invoke(ctx)
-        except (BrokenPipeError, KeyboardInterrupt) as error:
-            raise Unwound(error) from None
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """Typer's main would turn these two into exit codes of its own before they reach ours."""
+    try:
+        yield
+    except (BrokenPipeError, KeyboardInterrupt) as error:
+        raise Unwound(error) from None
 
 
 class Unwound(Exception):
@@ -124,20 +135,25 @@ def invoke(argv: Sequence[str], env: Env) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from reader_cli import __version__
+
+        typer.echo(f"reader {__version__}")
+        raise typer.Exit(0)
+
+
 def _root(
     ctx: typer.Context,
     proxy: Annotated[str | None, typer.Option(metavar="URL", help="Reach the server through this proxy.")] = None,
     ca_bundle: Annotated[
         str | None, typer.Option(metavar="FILE", help="Trust these certificates instead of the system's.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Submit, watch and read web-reading jobs. On a fresh machine it works with its own engine."""
-    if version:
-        from reader_cli import __version__
-
-        typer.echo(f"reader {__version__}")
-        raise typer.Exit(0)
     ctx.obj.proxy, ctx.obj.ca_bundle = proxy, ca_bundle
 
 

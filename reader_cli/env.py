@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
 
 @dataclass
@@ -42,7 +43,44 @@ class Env:
             self.stderr.flush()
 
 
+class _Data(io.FileIO):
+    """stdout: what goes wrong tells where."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = "standard output"
+            _discard(self)
+            raise
+
+
+class _Talk(io.FileIO):
+    """stderr: a full disk under a log file, or a terminal that is gone, must not end the work that is talked of."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            _discard(self)
+            raise
+        except OSError:
+            return len(data)
+
+
+def _discard(stream: io.FileIO) -> None:
+    """What is left goes nowhere: at exit Python would try it again, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def from_process() -> Env:
+    _open_closed()
+    sys.stdout = io.TextIOWrapper(
+        io.BufferedWriter(_Data(1, "w", closefd=False)), sys.stdout.encoding, sys.stdout.errors
+    )
+    sys.stderr = io.TextIOWrapper(
+        io.BufferedWriter(_Talk(2, "w", closefd=False)), sys.stderr.encoding, "backslashreplace", line_buffering=True
+    )
     return Env(
         stdin=sys.stdin.buffer,
         stdout=sys.stdout.buffer,
@@ -52,6 +90,15 @@ def from_process() -> Env:
         stdout_tty=sys.stdout.isatty(),
         stderr_tty=sys.stderr.isatty(),
     )
+
+
+def _open_closed() -> None:
+    """A stream that the caller closed (`>&-`) becomes one that cannot be used: left alone, the next file or connection
+    that is opened would take its number."""
+    read, write = (os.O_WRONLY, "r"), (os.O_RDONLY, "w")
+    for name, (unusable, mode) in (("stdin", read), ("stdout", write), ("stderr", write)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, unusable), mode, encoding="utf-8", closefd=False))
 
 
 def config_dir() -> Path:

@@ -70,9 +70,11 @@ def resume_submission(session: Session, ref: str, secret: str | None) -> Submiss
 def send(session: Session, submission: Submission, *, json: bool, silent: bool) -> Target:
     """Posts what is missing and writes the job ids to stdout as they come, or with `json` the job summaries.
 
-    Raises what `runs.submit_run` raises, and Interrupted with the command that goes on with the rest.
+    Raises what `runs.submit_run` raises, and Interrupted, or UsageError where stdout takes no more, with the command
+    that goes on with the rest.
     """
     env, run = session.env, submission.run
+    way_back = f"reader submit --resume {run.id}"
     job_ids: list[str] = []
     try:
         for job in _jobs(session, submission):
@@ -80,9 +82,12 @@ def send(session: Session, submission: Submission, *, json: bool, silent: bool) 
             if not silent:
                 _write_job(env, job, json)
     except (KeyboardInterrupt, SystemExit) as leaving:
-        raise Interrupted.by(
-            leaving, f"interrupted; {count(len(job_ids), 'job')} submitted", f"reader submit --resume {run.id}"
-        ) from None
+        raise Interrupted.by(leaving, f"interrupted; {count(len(job_ids), 'job')} submitted", way_back) from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        submitted = f"{count(len(job_ids), 'job')} submitted"
+        raise UsageError(f"{error.filename}: {error.strerror}; {submitted}", hint=way_back) from None
     env.say(f"reader: submitted {count(sum(part.urls for part in run.parts), 'URL')} as {_named(run, job_ids)}")
     return Target(job_ids=job_ids, refs=[run.name] if run.name else job_ids if len(job_ids) == 1 else [run.id])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fake_faults import refuse
 from fake_jobs import FakeJob, make_failure, make_page
 from fake_server import FakeServer
 from invoking import User
-from running import Finished
+from running import READER, Finished, reader, start
 from typer.main import get_command
 
 from reader_cli.cli import build_app
@@ -166,3 +167,39 @@ def test_json_of_what_needs_no_server(call: str, user: User) -> None:
 def test_json_parses_on_a_wrong_option(path: str, user: User) -> None:
     done = user.run(*path.split(), "--json", "--no-such-option")
     assert (done.code, done.out, json.loads(done.err)["exitCode"]) == (2, b"", 2)
+
+
+@pytest.fixture
+def asking(home: dict[str, str], server: FakeServer, jobs: None) -> dict[str, str]:
+    return {**home, "READER_API_URL": server.url, "READER_API_KEY": server.key}
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "told"),
+    [
+        ("status job_done 2>&-", 0, "job_done  completed"),
+        ("status nosuch 2>&- >&-", 7, ""),
+        ("status nosuch 2>/dev/full", 7, ""),
+        ("watch job_done 2>/dev/full", 5, ""),
+        ("status nosuch 2>&1 | true; exit ${PIPESTATUS[0]}", 7, ""),
+        ("status job_done 2>&1 >&-", 2, "reader: standard output: Bad file descriptor\n"),
+        ("submit --dry-run - 2>&1 <&-", 2, "reader: cannot read '-': Bad file descriptor\n"),
+        ("--version 2>&1 >/dev/full", 2, "reader: standard output: No space left on device\n"),
+        ("--help | true; exit ${PIPESTATUS[0]}", 141, ""),
+        ("--ca-bundle FILE --version", 0, "reader "),
+    ],
+)
+def test_standard_streams_that_are_closed_full_or_gone(line: str, code: int, told: str, asking: dict[str, str]) -> None:
+    """Talk that can't be written changes nothing; data that can't be written is an error. Nothing else is said."""
+    done = subprocess.run(["bash", "-c", f"{READER} {line}"], env=asking, capture_output=True, timeout=30)
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert done.stdout.decode().startswith(told) and bool(told) == bool(done.stdout)
+
+
+def test_a_submission_whose_ids_cannot_be_written_says_how_to_go_on(asking: dict[str, str], server: FakeServer) -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = start("submit", *(f"https://a.test/{n}" for n in range(1001)), environ=asking, stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2 and b"No space left on device; 1 job submitted\nreader submit --resume run_" in err
+    resumed = reader("submit", "--resume", err.decode().split()[-1], environ=asking)
+    assert (resumed.code, len(resumed.lines), server.count("POST /v1/read")) == (0, 2, 2)

@@ -267,7 +267,7 @@ def test_a_full_disk_is_said_in_one_sentence(home: dict[str, str], server: FakeS
     with Path("/dev/full").open("wb") as full:
         process = start("results", job.id, environ=environ, stdout=full)
         _, err = process.communicate(timeout=30)
-    assert process.returncode == 2 and err == b"reader: No space left on device\n"
+    assert process.returncode == 2 and err == b"reader: standard output: No space left on device\n"
 
 
 def limited(size: int, *argv: str, environ: dict[str, str]) -> Finished:
