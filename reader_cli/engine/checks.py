@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 D = TypeVar("D")
 Check = Callable[[Any], T]
+
+HALF = re.compile("[\ud800-\udfff]")  # JSON can spell it, UTF-8 and so the database cannot hold it
 
 
 class Wrong(ValueError):
@@ -41,6 +44,8 @@ class Fields:
 def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Wrong(("", "must be a string that is not empty"))
+    if HALF.search(value):
+        raise Wrong(("", "holds half a character, a surrogate without the other one"))
     return value
 
 

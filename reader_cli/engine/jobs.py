@@ -13,7 +13,7 @@ from reader_cli.engine.changes import Changes
 from reader_cli.engine.database import Database
 from reader_cli.engine.encoding import encode, success
 from reader_cli.engine.options import JobOptions, ReadRequest
-from reader_cli.engine.refusals import Refused
+from reader_cli.engine.refusals import Refused, invalid
 from reader_cli.engine.store import JobRow
 from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks import rows as webhooks
@@ -99,7 +99,7 @@ def _retry(db: sqlite3.Connection, account: Account, job_id: str) -> tuple[JobRo
         raise Refused(ErrorCode.CONFLICT, f"the job is still {job.status}", {"status": job.status})
     retrying = store.count_retryable(db, job)
     if not retrying:
-        raise Refused(ErrorCode.INVALID_REQUEST, "none of the job's URLs failed: there is nothing to retry")
+        raise invalid(("", "none of the job's URLs failed: there is nothing to retry"))
     cost = retrying * msgspec.json.decode(job.request, type=JobOptions).read.credits
     account.admit_job(db, cost)
     store.retry(db, job, retrying, budget=cost)

@@ -81,7 +81,8 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self, job_id: str, number: int) -> None:
-        job = await self._database.write(_begin, job_id, number)
+        async with self._slots:  # contract: it is queued until something can be fetched for it
+            job = await self._database.write(_begin, job_id, number)
         if job is None:
             return
         self._changes.ring(job_id)

@@ -50,4 +50,6 @@ def _details(problem: ErrorCode, page: Page, timeout_ms: int) -> dict[str, Any]:
         return {"url": page["url"], "reason": page["error"]}
     if problem == ErrorCode.SCRAPE_TIMEOUT:
         return {"timeoutMs": timeout_ms}
+    if problem == ErrorCode.INVALID_REQUEST:  # only the page could tell: a selector that matches nothing, a redirect
+        return {"issues": [{"path": "", "message": page["error"]}]}
     return {"url": page["url"]}

@@ -114,8 +114,9 @@ def _news(db: sqlite3.Connection, job_id: str, told: int) -> tuple[JobRow, list[
 
 def _since(db: sqlite3.Connection, last: int | None) -> tuple[list[JobRow], int]:
     """Where a workspace stream begins: its first jobs, and the revision that it has told."""
-    if last is None:
-        return store.active(db), store.latest_rev(db)
+    latest = store.latest_rev(db)
+    if last is None or last > latest:  # an id of another folder's would wait for revisions that are years away
+        return sorted(store.active(db), key=lambda job: job.rev), latest
     return store.changed(db, last), last
 
 

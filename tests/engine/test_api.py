@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import re
 from typing import Any
 
@@ -81,12 +82,15 @@ WRONG: list[tuple[dict[str, Any], set[str]]] = [
     (MANY | {"webhook": "http://a/"}, {"webhook"}),
     (MANY | {"webhook": {"events": ["job.page", "x"], "url": "x"}}, {"webhook.url", "webhook.events.1"}),
     (MANY | {"webhook": {"secret": "short"}}, {"webhook.url", "webhook.secret"}),
+    ({"urls": ["http://a/\udfff"], "includeTags": ["\ud800"]}, {"urls.0", "includeTags.0"}),
+    (MANY | {"webhook": {"url": "http://a/", "secret": "\ud800" * 16}}, {"webhook.secret"}),
 ]
 
 
 @pytest.mark.parametrize(("body", "paths"), WRONG)
 def test_everything_that_is_wrong_is_told_at_once(engine: Engine, body: dict[str, Any], paths: set[str]) -> None:
-    issues = refused(engine.post("/v1/read", body), "invalid_request")["issues"]
+    answer = engine.client.post("/v1/read", content=json.dumps(body))  # httpx's own cannot spell a lone surrogate
+    issues = refused(answer, "invalid_request")["issues"]
     assert {issue["path"] for issue in issues} == paths
     assert all(issue["message"] for issue in issues)
 
@@ -175,6 +179,8 @@ def test_scrapes_that_fail(engine: Engine, site: Site) -> None:
     details = refused(engine.post("/v1/read", {"url": "http://169.254.169.254/"}), "url_blocked")
     assert details["url"] == "http://169.254.169.254/" and details["reason"]
     refused(engine.post("/v1/read", {"url": "http://127.0.0.1:1/"}), "upstream_unavailable")
+    details = refused(engine.post("/v1/read", {"url": site.url + "/a", "includeTags": ["video"]}), "invalid_request")
+    assert [issue["message"] for issue in details["issues"]] == ["no element matches video"]
 
 
 def test_accounts(engine: Engine, site: Site) -> None:

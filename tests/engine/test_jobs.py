@@ -185,6 +185,24 @@ def test_a_retried_start_page_lets_the_crawl_go_on(engine: Engine, site: Site) -
     assert urls_of(engine.results(job_id)) == [site.url + "/", site.url + "/a"]
 
 
+def test_a_job_is_queued_until_a_page_of_it_can_be_read(engine: Engine, site: Site) -> None:
+    site.gate.clear()
+    crowd = [engine.submit({"urls": site.urls(20), "batchConcurrency": 20}) for _ in range(2)]
+    deadline = time.monotonic() + 20
+    while site.hits.total() < engine.get("/v1/queue/status").json()["data"]["maxConcurrency"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    cancelled, kept = (engine.submit({"urls": [site.url + path]}) for path in ("/cancelled", "/kept"))
+    assert engine.get("/v1/queue/status").json()["data"]["waitingJobs"] == 2
+    assert engine.client.delete(f"/v1/jobs/{cancelled}").json()["data"]["status"] == "cancelled"
+    job = engine.job(kept)
+    assert (job["status"], job["startedAt"]) == ("queued", None)
+    for job_id in crowd:
+        engine.client.delete(f"/v1/jobs/{job_id}")
+    site.gate.set()
+    assert engine.wait(kept)["completed"] == 1 and site.hits["/cancelled"] == 0
+
+
 def test_a_long_job_does_not_hold_up_a_short_one(engine: Engine, site: Site) -> None:
     site.delay = 0.05
     crowd = [engine.submit({"urls": site.urls(300), "batchConcurrency": 20}) for _ in range(3)]

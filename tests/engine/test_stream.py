@@ -125,6 +125,15 @@ def test_the_workspace_stream(engine: Engine, site: Site) -> None:
     assert again == told[-1]
 
 
+def test_an_event_id_of_another_engine_begins_a_workspace_stream_anew(engine: Engine, site: Site) -> None:
+    site.gate.clear()
+    job_id = engine.submit({"urls": site.urls(1)})
+    for name, data, _ in engine.events(None, last="999999"):
+        site.gate.set()
+        if name == "job:completed" and data["jobId"] == job_id:
+            break
+
+
 SHORT = "from reader_cli.engine import connections, stream; stream.PING_SECONDS = 0.2; connections.SLOW_SECONDS = 1"
 
 
