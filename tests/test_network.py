@@ -31,14 +31,17 @@ def relay(port: int, wrap: Wrap = lambda incoming: incoming) -> Iterator[tuple[i
                 raw, _ = listener.accept()
             except OSError:
                 return
-            with suppress(OSError):
-                incoming = wrap(raw)
-                outgoing = socket.create_connection(("127.0.0.1", port))
-                head = incoming.recv(65536)
-                heads.append(head)
-                outgoing.sendall(head.replace(b"http://reader.example.com", b"", 1))
-                threading.Thread(target=_copy, args=(incoming, outgoing), daemon=True).start()
-                threading.Thread(target=_copy, args=(outgoing, incoming), daemon=True).start()
+            threading.Thread(target=converse, args=(raw,), daemon=True).start()
+
+    def converse(raw: socket.socket) -> None:
+        with raw, suppress(OSError), wrap(raw) as incoming, socket.create_connection(("127.0.0.1", port)) as outgoing:
+            head = incoming.recv(65536)
+            heads.append(head)
+            outgoing.sendall(head.replace(b"http://reader.example.com", b"", 1))
+            back = threading.Thread(target=_copy, args=(outgoing, incoming), daemon=True)
+            back.start()
+            _copy(incoming, outgoing)
+            back.join()
 
     threading.Thread(target=serve, daemon=True).start()
     try:

@@ -150,14 +150,16 @@ class Http:
                 self._server = (base_url.rstrip("/"), _checked_key(key))
 
     def _unreachable(self, error: Exception) -> Unreachable:
+        untrusted = _is_of_certificate(error)
         return Unreachable(
             f"{_WHAT_HAPPENED.get(type(error), 'the connection was lost')} ({self.host}): {error}".rstrip(": "),
-            hint="Check the network and the API URL, then try again.",
+            hint=_UNTRUSTED if untrusted else "Check the network and the API URL, then try again.",
             sent=not isinstance(error, _NOT_SENT),
-            transient=not isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol),
+            transient=not (untrusted or isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol)),
         )
 
 
+_UNTRUSTED = "If the server's certificate is of your own authority: reader --ca-bundle FILE …, or SSL_CERT_FILE=FILE"
 _WHAT_HAPPENED: dict[type[Exception], str] = {
     httpx.ConnectError: "no connection",
     httpx.ConnectTimeout: "no connection in time",
@@ -168,6 +170,13 @@ _WHAT_HAPPENED: dict[type[Exception], str] = {
     httpx.InvalidURL: "the API URL is not valid",
     httpx.UnsupportedProtocol: "the API URL is neither http nor https",
 }
+
+
+def _is_of_certificate(error: BaseException | None) -> bool:
+    """Whether it is, or comes from, a certificate that is not trusted."""
+    while error and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 @lru_cache
