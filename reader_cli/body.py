@@ -64,12 +64,16 @@ class JobFlags(PageFlags):
     """How a job is run."""
 
     crawl: Annotated[bool, Option("--crawl", help="Follow the links of one URL, on its host.")] = False
-    max_depth: Annotated[int | None, Option(metavar="N", help="Crawl this many links deep.")] = None
-    max_pages: Annotated[int | None, Option(metavar="N", help="Crawl at most this many pages.")] = None
+    max_depth: Annotated[int | None, Option(metavar="N", help="Crawl so many links deep, 1 to 10 [default: 2].")] = None
+    max_pages: Annotated[
+        int | None, Option(metavar="N", help="Crawl at most so many pages, to 10,000 [default: 20].")
+    ] = None
     concurrency: Annotated[int | None, Option(metavar="N", help="Pages of the batch at once, 1 to 20.")] = None
-    max_concurrency: Annotated[int | None, Option(metavar="N", help="The server's maxConcurrency.")] = None
+    max_concurrency: Annotated[
+        int | None, Option(metavar="N", help="An upper limit of pages at once (maxConcurrency).")
+    ] = None
     webhook: Annotated[str | None, Option(metavar="URL", help="Where the server reports to.")] = None
-    webhook_event: Annotated[list[str] | None, Option(metavar="EVENT", help="Repeatable.")] = None
+    webhook_event: Annotated[list[str] | None, Option(metavar="EVENT", help="What it reports; repeatable.")] = None
     webhook_secret_file: Annotated[
         Path | None, Option(metavar="FILE", help="The webhook's secret; or READER_WEBHOOK_SECRET.")
     ] = None

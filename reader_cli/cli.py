@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from inspect import getdoc
@@ -31,7 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "results": "Write every page of every job as JSONL, streamed.",
     },
     "The engine": {
-        "demo": "Run the whole path on the engine's own sample site: no account, no internet.",
+        "demo": "Try it all on the engine's own sample site.",
         "serve": "Run the engine in the foreground.",
         "local": "Look at, stop or read the log of the background engine.",
     },
@@ -41,12 +41,12 @@ COMMANDS: dict[str, dict[str, str]] = {
         "config": "Show or change which server is used.",
         "credits": "Show the credits of the workspace.",
         "usage": "List what was read and what it cost.",
-        "queue": "Show how many jobs of the workspace are active and waiting.",
+        "queue": "Show how many jobs are active and waiting.",
         "doctor": "Find out why it does not work.",
     },
     "More": {
         "jobs": "List what was submitted from here.",
-        "read": "Read one page while you wait; its markdown to stdout.",
+        "read": "Read one page while you wait; markdown to stdout.",
         "top": "Show the jobs of the workspace live on one screen.",
         "webhooks": "Register webhooks, and receive their deliveries on this machine.",
         "events": "Write what happens in the workspace as JSONL, as it happens.",
@@ -117,7 +117,7 @@ def new_app() -> typer.Typer:
 
 def build_app() -> typer.Typer:
     app = new_app()
-    app.callback(cls=LazyGroup, epilog=EPILOG, no_args_is_help=True)(_root)
+    app.callback(cls=LazyGroup, epilog=EPILOG, invoke_without_command=True)(_root)
     return app
 
 
@@ -155,6 +155,8 @@ def _root(
 ) -> None:
     """Submit, watch and read web-reading jobs. On a fresh machine it works with its own engine."""
     ctx.obj.proxy, ctx.obj.ca_bundle = proxy, ca_bundle
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
 
 
 def _build_command(name: str) -> Any:
@@ -163,12 +165,16 @@ def _build_command(name: str) -> Any:
     if app is None:
         function = getattr(module, name)
         app = new_app()
-        app.command(name, help=f"{SUMMARIES[name]}\n\n{getdoc(function) or ''}")(grouped(function))
+        app.command(name, help=_help(name, function))(grouped(function))
     else:
-        app.info.help = SUMMARIES[name]
+        app.info.help = _help(name, app.registered_callback and app.registered_callback.callback)
     command = get_command(app)
     command.name = name
     return command
+
+
+def _help(name: str, function: Callable[..., int] | None) -> str:
+    return f"{SUMMARIES[name]}\n\n{(function and getdoc(function)) or ''}".strip()
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:

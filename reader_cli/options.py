@@ -26,7 +26,7 @@ Job = Annotated[
 
 ApiUrl = Annotated[str | None, typer.Option("--api-url", metavar="URL", help="The server to talk to.")]
 Profile = Annotated[str | None, typer.Option("--profile", metavar="NAME", help="A profile of the config file.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object a line on stdout; errors as JSON on stderr.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout, one object a line; errors as JSON on stderr.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No talk on stderr, only errors.")]
 
 Wait = Annotated[bool, typer.Option("--wait", help="Follow to the end, as `reader watch` does.")]
@@ -48,39 +48,65 @@ PageTimeout = Annotated[
     typer.Option(parser=parse_duration, metavar="DURATION", help="Per page, 1s to 2m [default: 30s]."),
 ]
 ProxyMode = Annotated[str | None, typer.Option(metavar="standard|premium", help="Premium costs more.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Read afresh what the server has in its cache.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Read afresh, not from the server's cache.")]
 ExtractSchema = Annotated[Path | None, typer.Option(metavar="FILE", help="JSON Schema of what to extract.")]
 ExtractPrompt = Annotated[str | None, typer.Option(metavar="TEXT", help="What to extract, in words.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any field of the body; JSON value.")]
 
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file, whole or not at all.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write to it, whole or not at all.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 
 Via = Annotated[str, typer.Option(metavar="auto|sse|poll|webhook", help="How to follow the job.")]
-Port = Annotated[int, typer.Option(min=0, max=65535, help="By webhook: the port to listen on; 0 takes a free one.")]
+Port = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=65535,
+        metavar="PORT",
+        show_default=False,
+        help="By webhook: the port to listen on, else a free one.",
+    ),
+]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen on.")]
+ListenPort = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65535,
+        metavar="PORT",
+        show_default=False,
+        help="The port to listen on, else a free one.",
+    ),
+]
 PublicUrl = Annotated[
     str | None, typer.Option("--public-url", metavar="URL", help="Where the server reaches this port: a tunnel's URL.")
 ]
 Interval = Annotated[
     float | None,
-    typer.Option(parser=parse_duration, metavar="DURATION", help="Poll this often [default: 1 s, growing to 15 s]."),
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Poll this often [default: 1s, growing to 15s]."),
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(
-        parser=parse_duration, metavar="DURATION", help="Stop waiting after this long (exit 124); 10m, 1h30m."
-    ),
+    typer.Option(parser=parse_duration, metavar="DURATION", help="Stop waiting after so long (exit 124); 10m, 1h30m."),
 ]
 GiveUpAfter = Annotated[
     float,
-    typer.Option(parser=parse_duration, metavar="DURATION", help="Give up when nothing has answered for this long."),
+    typer.Option(
+        parser=parse_duration,
+        metavar="DURATION",
+        show_default=False,
+        help="Give up when nothing has answered for so long [default: 2m].",
+    ),
 ]
 ProgressMode = Annotated[
     str, typer.Option("--progress", metavar="auto|bar|plain|json|none", help="How progress is shown on stderr.")
 ]
 MaxFailures = Annotated[
-    str, typer.Option("--max-failures", metavar="N|P%", help="Exit 0 while no more pages than this fail.")
+    str, typer.Option("--max-failures", metavar="N|P%", help="Exit 5 when more pages than this fail.")
 ]
 CancelOnInterrupt = Annotated[
-    bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the job instead of detaching from it.")
+    bool, typer.Option("--cancel-on-interrupt", help="Ctrl-C cancels the job; without this it goes on.")
 ]

@@ -27,14 +27,14 @@ from reader_cli.session import open_env
 app = new_app()
 
 KEYS = ("api_url", "api_key", "profile")
-Key = Annotated[str, typer.Argument(metavar="|".join(KEYS))]
+Key = Annotated[str, typer.Argument(metavar="|".join(KEYS), help="What it is about.")]
 
 
 @app.command()
 def show(
     ctx: typer.Context, json: options.Json = False, api_url: options.ApiUrl = None, profile: options.Profile = None
 ) -> int:
-    """Show which server is used, and where that was decided; keys are redacted."""
+    """Show which server is used, and where that was decided."""
     env = open_env(ctx, json=json)
     settings = find_server(env, api_url, profile)
     facts: dict[str, Any] = {"server": "local", "source": "nothing is configured", "key": None}
@@ -61,11 +61,15 @@ def path(ctx: typer.Context) -> int:
 def set_(
     ctx: typer.Context,
     key: Key,
-    value: Annotated[str | None, typer.Argument(help="Not for api_key, which never goes into a command line.")] = None,
+    value: Annotated[
+        str | None, typer.Argument(help="Left out for api_key: a key is asked for, or read with --stdin.")
+    ] = None,
     stdin: Annotated[bool, typer.Option("--stdin", help="Read the key from standard input.")] = False,
     profile: options.Profile = None,
 ) -> int:
-    """Change one value: api_url or api_key of a profile, or which profile is the default."""
+    """Change one value.
+
+    api_url and api_key are a profile's; profile is the name of the one in use."""
     env = open_env(ctx)
     name = profile or str(read_config().get("profile") or DEFAULT_PROFILE)
     if key == "api_key":

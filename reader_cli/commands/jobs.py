@@ -72,8 +72,11 @@ def forget(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Erase jobs from the history on this machine, with their URLs and records; the server keeps them. A run is erased
-    whole, what was not submitted of it included."""
+    """Erase jobs from the history on this machine.
+
+    Their URLs and records go with them; the server keeps the jobs. A run is erased whole, what was not submitted of it
+    included.
+    """
     env = open_env(ctx, quiet=quiet)
     with open_session(env, api_url, profile) as session:
         forgotten = sum(_forget(session, ref) for ref in jobs)

@@ -26,7 +26,10 @@ def status(ctx: typer.Context, json: options.Json = False) -> int:
 
 @app.command()
 def stop(ctx: typer.Context, quiet: options.Quiet = False) -> int:
-    """End the background engine; unfinished jobs go on when it is started again."""
+    """End the background engine.
+
+    Its unfinished jobs go on when it is started again, as the next command does.
+    """
     env = open_env(ctx, quiet=quiet)
     engine = _running()
     if not stop_engine(env, engine):

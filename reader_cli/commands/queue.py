@@ -14,7 +14,7 @@ def queue(
     profile: options.Profile = None,
     quiet: options.Quiet = False,
 ) -> int:
-    """Active and waiting jobs, and how many may be active at once."""
+    """And how many may be active at once."""
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
         write_facts(env, session.client.queue(), json=json)

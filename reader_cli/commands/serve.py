@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from reader_cli import options
 from reader_cli.durations import parse_duration
 from reader_cli.env import engine_dir
 from reader_cli.errors import ConfigError
@@ -17,26 +18,35 @@ from reader_cli.session import open_env
 
 def serve(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
-    data_dir: Annotated[Path | None, typer.Option(help="Where jobs and pages are kept.", show_default=False)] = None,
+    host: options.Host = "127.0.0.1",
+    port: options.ListenPort = 0,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where jobs and pages are kept [default: as the background engine]."),
+    ] = None,
     allow_private: Annotated[
-        bool, typer.Option("--allow-private", help="Read private addresses although others can reach this engine.")
+        bool, typer.Option("--allow-private", help="Read private addresses, although others reach this engine.")
     ] = False,
     tier: Annotated[
-        Tier | None, typer.Option(help="Enforce the hosted service's limits of a tier.", show_default=False)
+        Tier | None, typer.Option(metavar="free|pro|business|enterprise", help="Enforce this tier's limits.")
     ] = None,
-    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute; more are answered by 429.")] = None,
+    rpm: Annotated[int | None, typer.Option(min=1, metavar="N", help="Requests a minute; more get 429.")] = None,
     max_active_jobs: Annotated[
-        int | None, typer.Option(min=1, help="Jobs queued or processing; one more is answered by 429.")
+        int | None, typer.Option(min=1, metavar="N", help="Jobs queued or processing; more get 429.")
     ] = None,
-    credits: Annotated[int | None, typer.Option(min=0, help="Credits a month; without enough, 402.")] = None,
+    credits: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Credits a month; without enough, 402.")
+    ] = None,
     retention: Annotated[int, typer.Option(min=1, metavar="DAYS", help="How long ended jobs are kept.")] = 30,
-    max_disk: Annotated[
-        int, typer.Option(min=1, metavar="GB", help="Above it, the oldest ended jobs are deleted early.")
-    ] = 10,
+    max_disk: Annotated[int, typer.Option(min=1, metavar="GB", help="Above it, the oldest ended jobs go early.")] = 10,
     cache_ttl: Annotated[
-        float, typer.Option(parser=parse_duration, metavar="DURATION", help="How long a page that was read is fresh.")
+        float,
+        typer.Option(
+            parser=parse_duration,
+            metavar="DURATION",
+            show_default=False,
+            help="How long a page that was read is fresh [default: 1h].",
+        ),
     ] = 3600,
 ) -> int:
     """Its key is READER_API_KEY if that is set, otherwise it makes one and shows it once. Ctrl-C ends it; unfinished

@@ -32,8 +32,8 @@ def listen(
     forward_to: ForwardTo = None,
     exec_: Exec = None,
     event: Events = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes a free one.")] = 0,
+    host: options.Host = "127.0.0.1",
+    port: options.ListenPort = 0,
     public_url: options.PublicUrl = None,
     no_register: Annotated[
         bool, typer.Option("--no-register", help="Only listen: the webhook is registered already.")
@@ -129,7 +129,13 @@ def verify(
     signature: Annotated[str, typer.Option(metavar="S", help="The value of X-Reader-Signature.")],
     secret_file: SecretFile = None,
     max_age: Annotated[
-        float, typer.Option(parser=parse_duration, metavar="DURATION", help="Older is stale, and as much ahead.")
+        float,
+        typer.Option(
+            parser=parse_duration,
+            metavar="DURATION",
+            show_default=False,
+            help="Older is stale, and as much ahead [default: 5m].",
+        ),
     ] = TOLERANCE_SECONDS,
     json: options.Json = False,
 ) -> int:
