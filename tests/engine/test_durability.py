@@ -1,7 +1,11 @@
-"""kill -9 at any moment: after a restart the job goes on, and ends with each URL in its results once."""
+"""kill -9 at any moment: after a restart the job goes on, and ends with each URL in its results once.
+
+READER_TEST_KILLS=30 kills a batch and a crawl of 500 pages so often.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from pathlib import Path
@@ -10,6 +14,9 @@ import httpx
 import pytest
 from engine_server import Engine
 from site_server import Site
+
+KILLS = int(os.environ.get("READER_TEST_KILLS", "3"))
+PAGES = 60 if KILLS <= 3 else 500
 
 
 def kill_when(engine: Engine, job_id: str, completed: int) -> str:
@@ -25,40 +32,53 @@ def kill_when(engine: Engine, job_id: str, completed: int) -> str:
     return last
 
 
+def choose_moments() -> list[int]:
+    """How many pages are done when it is killed."""
+    return sorted(random.SystemRandom().choices(range(PAGES * 9 // 10), k=KILLS))
+
+
+@pytest.mark.timeout(60 + 20 * KILLS)
 def test_a_batch_survives_being_killed_again_and_again(data_dir: Path, site: Site) -> None:
     site.delay = 0.01
     site.broken.add("/7")
-    chance = random.Random()
     with Engine.start(data_dir) as engine:
-        job_id = engine.submit({"urls": site.urls(100), "cache": False})
+        job_id = engine.submit({"urls": site.urls(PAGES), "cache": False})
         known: list[str] = []
-        for _ in range(3):
-            kill_when(engine, job_id, chance.randrange(min(len(known), 89), 90))
+        for moment in choose_moments():
+            kill_when(engine, job_id, moment)
             engine.restart()
             urls = [page["url"] for page in engine.results(job_id)]
             assert urls[: len(known)] == known, "an entry keeps its place"
             known = urls
         job = engine.wait(job_id)
-        assert (job["status"], job["completed"], job["failed"], job["creditsUsed"]) == ("completed", 100, 1, 99)
+        assert (job["status"], job["completed"], job["failed"], job["creditsUsed"]) == (
+            "completed",
+            PAGES,
+            1,
+            PAGES - 1,
+        )
         urls = [page["url"] for page in engine.results(job_id)]
-        assert urls[: len(known)] == known and sorted(urls) == sorted(site.urls(100))
-        assert engine.get("/v1/usage/credits").json()["data"]["used"] == 99
+        assert urls[: len(known)] == known and sorted(urls) == sorted(site.urls(PAGES))
+        assert engine.get("/v1/usage/credits").json()["data"]["used"] == PAGES - 1
 
 
+@pytest.mark.timeout(60 + 20 * KILLS)
 def test_a_crawl_resumes_in_the_middle(data_dir: Path, site: Site) -> None:
     site.delay = 0.01
-    paths = [f"/{number}" for number in range(40)]
-    site.links = {"/": paths[:20]} | {path: [f"/{int(path[1:]) + 20}"] for path in paths[:20]}
+    half = PAGES * 6 // 10
+    site.links = {"/": [f"/{number}" for number in range(half)]} | {
+        f"/{number}": [f"/{number + half}"] for number in range(half)
+    }
     with Engine.start(data_dir) as engine:
-        job_id = engine.submit({"url": site.url + "/", "maxDepth": 2, "maxPages": 35})
-        for completed in (1, 25):
-            kill_when(engine, job_id, completed)
+        job_id = engine.submit({"url": site.url + "/", "maxDepth": 2, "maxPages": PAGES})
+        for moment in choose_moments():
+            kill_when(engine, job_id, moment)
             engine.restart()
         job = engine.wait(job_id)
-        assert (job["status"], job["completed"], job["total"]) == ("completed", 35, 35)
+        assert (job["status"], job["completed"], job["total"]) == ("completed", PAGES, PAGES)
         urls = [page["url"] for page in engine.results(job_id)]
-        assert len(set(urls)) == 35
-        assert {site.url + path for path in ["/", *paths[:20]]} <= set(urls)
+        assert len(set(urls)) == len(urls) == PAGES
+        assert {site.url + path for path in ["/", *site.links["/"]]} <= set(urls)
 
 
 def test_a_retry_survives_too(data_dir: Path, site: Site) -> None:
