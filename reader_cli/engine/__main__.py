@@ -57,7 +57,7 @@ def _arguments() -> argparse.ArgumentParser:
 
 
 def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
-    from reader_cli.engine.database import TooNew
+    from reader_cli.engine.database import Unusable
     from reader_cli.engine.limits import limits_of
     from reader_cli.engine.retention import Retention
     from reader_cli.engine.server import CannotListen, Settings, serve
@@ -73,9 +73,8 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
     settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout, limits, kept)
     try:
         asyncio.run(serve(home, settings, ready))
-    except TooNew as error:
-        told = f"{home.folder} cannot be used: {error}; update reader-cli, or choose another --data-dir"
-        return _fail(ExitCode.USAGE, told)
+    except Unusable as error:
+        return _fail(ExitCode.USAGE, f"{home.folder} cannot be used: {error}, or choose another --data-dir")
     except CannotListen as error:
         return _fail(ExitCode.BUG, str(error))
     except Exception:

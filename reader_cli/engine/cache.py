@@ -7,7 +7,7 @@ import sqlite3
 import time
 from pathlib import Path
 
-from reader_cli.engine.database import Database, Schema, TooNew, give_back, used_bytes
+from reader_cli.engine.database import Database, Schema, Unusable, give_back, remove, used_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -34,11 +34,10 @@ class Cache:
     async def open(self) -> None:
         try:
             await self._database.open()
-        except (TooNew, sqlite3.DatabaseError):
+        except Unusable:
             logger.warning("the cache cannot be read; it begins anew")
             self.close()
-            for file in self._file.parent.glob(self._file.name + "*"):
-                file.unlink()
+            remove(self._file)
             self._database = Database(self._file, SCHEMA)
             await self._database.open()
 

@@ -19,14 +19,14 @@ READERS = 2
 GIVEN_BACK = 10_000  # pages of the file at a time
 
 
-class TooNew(Exception):
-    """The file has tables that this version doesn't know."""
+class Unusable(Exception):
+    """The file cannot be worked with. Says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`sql` makes the tables of `version`, in statements that end with semicolons; `upgrades` make version 2 out of 1,
-    and so on."""
+    """`sql` makes the tables of `version`, in statements whose last lines end with semicolons (a trigger's inner ones
+    stand within lines); `upgrades` make version 2 out of 1, and so on."""
 
     sql: str
     upgrades: tuple[str, ...] = ()
@@ -52,9 +52,12 @@ class Database:
     async def open(self) -> None:
         """Creates the tables of a new file, and upgrades those of an older one, all or nothing.
 
-        Raises TooNew for a file that a later version wrote.
+        Raises Unusable for a file that a later version wrote, or that is damaged.
         """
-        await self.write(_prepare, self._schema)
+        try:
+            await self.write(_prepare, self._schema)
+        except sqlite3.DatabaseError as error:
+            raise Unusable(_told(self._path.name, error)) from error
 
     async def write(self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kw: P.kwargs) -> T:
         """When the caller is cancelled, the work may still happen: it must check what it changes."""
@@ -107,6 +110,23 @@ def give_back(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA incremental_vacuum({GIVEN_BACK})").fetchall()
 
 
+def remove(path: Path) -> None:
+    """The file, and what SQLite keeps beside it."""
+    for file in path.parent.glob(path.name + "*"):
+        file.unlink()
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """And not a disk that is full, or a file that may not be opened."""
+    return not isinstance(error, sqlite3.OperationalError)
+
+
+def _told(name: str, error: sqlite3.DatabaseError) -> str:
+    return (
+        f"{name} is damaged ({error}); move it away, and the jobs with it" if is_damage(error) else f"{name}: {error}"
+    )
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=10)
     connection.row_factory = sqlite3.Row
@@ -120,8 +140,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _prepare(db: sqlite3.Connection, schema: Schema) -> None:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found > schema.version:
-        raise TooNew(f"a later version of reader wrote it (schema {found}; this one knows {schema.version})")
+        told = f"a later version of reader wrote it (schema {found}; this one knows {schema.version})"
+        raise Unusable(f"{told}; update reader-cli")
     for sql in schema.upgrades[found - 1 :] if found else (schema.sql,):
-        for statement in sql.split(";"):
+        for statement in sql.split(";\n"):
             db.execute(statement)
     db.execute(f"PRAGMA user_version = {schema.version}")

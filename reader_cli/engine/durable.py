@@ -6,12 +6,18 @@ What is done already is in our own database, so a workflow has no steps, and run
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer, SetWorkflowID
+
+from reader_cli.engine.database import is_damage, remove
+
+logger = logging.getLogger(__name__)
 
 OVER = ["SUCCESS", "ERROR", "CANCELLED"]
 FORGOTTEN = 100  # runs at a time
@@ -22,6 +28,7 @@ class Durable:
     """Launch and use it on one event loop; its workflows run there."""
 
     def __init__(self, file: Path, run: Run) -> None:
+        _mend(file)
         DBOS(config=_config(file))
 
         # A run that never recovers would stay active for ever, so there is no last attempt.
@@ -67,6 +74,20 @@ def _config(file: Path) -> DBOSConfig:
         "log_level": "ERROR",
         "enable_otlp": False,
     }
+
+
+def _mend(file: Path) -> None:
+    """A damaged file begins anew. No run is lost with it: at its start the engine begins all jobs that are active."""
+    try:
+        with closing(_connect(file)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        logger.warning("the list of runs cannot be read (%s); it begins anew", error)
+        remove(file)
 
 
 def _connect(file: Path) -> sqlite3.Connection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reader_cli.engine.database import Schema
+from reader_cli.engine.webhooks import rows as webhooks
 
 # A job's `request` is the validated request as JSON. `seq` numbers its outcomes: an entry carries the number of its
 # latest one, so that "what happened since" is an index range even after a retry. `rev` numbers changes over all jobs.
@@ -38,9 +39,11 @@ CREATE INDEX usage_created ON usage (created_at);
 CREATE TABLE answers (
   key TEXT PRIMARY KEY, status INTEGER NOT NULL, created_at TEXT NOT NULL, body BLOB NOT NULL
 ) WITHOUT ROWID;
-""",
+"""
+    + webhooks.SCHEMA,
     upgrades=(
-        "ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;"
-        "DELETE FROM items WHERE state = 'dropped'",  # of cancelled jobs; they were kept once
+        "ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;\n"
+        "DELETE FROM items WHERE state = 'dropped';\n",  # of cancelled jobs; they were kept once
+        webhooks.SCHEMA,  # not in every older folder. A later change of it leaves this text here, and adds an upgrade.
     ),
 )

@@ -67,7 +67,7 @@ class CannotListen(Exception):
 async def serve(home: Home, settings: Settings, ready: Callable[[str], None]) -> None:
     """Runs the engine until a signal or the idle timeout. `ready` is called with its URL once it listens.
 
-    Raises CannotListen, and TooNew for a folder that a later version wrote to.
+    Raises CannotListen, and Unusable for a folder that is damaged or that a later version wrote to.
     """
     listener = _listen(settings.host, settings.port, home.last_port())
     async with _services(home, settings) as services:

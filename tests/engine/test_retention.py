@@ -74,12 +74,17 @@ def test_folders_of_other_versions(data_dir: Path, site: Site) -> None:
         engine.wait(job_id)
         before = engine.results(job_id)
         engine.stop()
-        query(data_dir / "reader.db", "ALTER TABLE jobs DROP COLUMN budget")
+        for change in ("ALTER TABLE jobs DROP COLUMN budget", "DROP TRIGGER job_without_webhooks"):
+            query(data_dir / "reader.db", change)
+        query(data_dir / "reader.db", "DROP TABLE deliveries")
+        query(data_dir / "reader.db", "DROP TABLE webhooks")
         query(data_dir / "reader.db", "PRAGMA user_version = 1")
-        (data_dir / "cache.db").write_bytes(b"no database")
+        for name in ("cache.db", "runs.db"):
+            (data_dir / name).write_bytes(b"no database" * 1000)
         site.broken.clear()
         engine.restart()
         assert engine.results(job_id) == before
+        assert engine.get("/v1/webhooks").json()["data"] == []
         assert engine.post(f"/v1/jobs/{job_id}/retry").status_code == 200
         assert engine.wait(job_id)["status"] == Status.COMPLETED
         engine.stop()
@@ -89,3 +94,7 @@ def test_folders_of_other_versions(data_dir: Path, site: Site) -> None:
         assert (
             str(data_dir) in later.stderr and "a later version of reader" in later.stderr and "update" in later.stderr
         )
+        (data_dir / "reader.db").write_bytes(b"no database" * 1000)
+        damaged = run_engine("--data-dir", str(data_dir))
+        assert damaged.returncode == 2 and damaged.stderr.count("\n") == 1
+        assert str(data_dir) in damaged.stderr and "reader.db is damaged" in damaged.stderr

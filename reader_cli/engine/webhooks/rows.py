@@ -37,7 +37,7 @@ CREATE TRIGGER IF NOT EXISTS job_without_webhooks AFTER DELETE ON jobs
 CREATE TRIGGER IF NOT EXISTS webhook_without_deliveries AFTER DELETE ON webhooks
   BEGIN DELETE FROM deliveries WHERE webhook = OLD.key; END;
 CREATE TRIGGER IF NOT EXISTS webhook_switched_off AFTER UPDATE OF active ON webhooks WHEN NOT NEW.active
-  BEGIN DELETE FROM deliveries WHERE webhook = OLD.key; END
+  BEGIN DELETE FROM deliveries WHERE webhook = OLD.key; END;
 """
 
 

@@ -63,7 +63,6 @@ class Webhooks:
 @asynccontextmanager
 async def open_webhooks(database: Database, changes: Changes, *, allow_private: bool) -> AsyncIterator[Webhooks]:
     """Deliveries are made while it is open. `allow_private`: to loopback and private addresses, too."""
-    await database.write(_prepare)
     sender = Sender(allow_private=allow_private)
     delivering = asyncio.create_task(Dispatcher(database, changes, sender).run())
     try:
@@ -73,11 +72,6 @@ async def open_webhooks(database: Database, changes: Changes, *, allow_private: 
         with suppress(asyncio.CancelledError):
             await delivering
         await sender.close()
-
-
-def _prepare(db: sqlite3.Connection) -> None:
-    for statement in rows.SCHEMA.split(";\n"):
-        db.execute(statement)
 
 
 def _create(db: sqlite3.Connection, fields: Mapping[str, Any]) -> Webhook:
