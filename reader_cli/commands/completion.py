@@ -13,11 +13,7 @@ SHELLS = ("bash", "zsh", "fish", "pwsh")
 def completion(
     ctx: typer.Context, shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish|pwsh", help="Which shell.")]
 ) -> int:
-    """Where it goes for bash, for the next shell:
-
-    \b
-    reader completion bash > ~/.local/share/bash-completion/completions/reader
-    """
+    """For bash, from the next shell on: reader completion bash >> ~/.bashrc"""
     if shell not in SHELLS:
         raise UsageError(f"there is no completion for {shell!r}", hint=f"reader completion {'|'.join(SHELLS)}")
     open_env(ctx).stdout.write(build_script(shell).encode())
