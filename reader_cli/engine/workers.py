@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 1 << 18  # bytes written to a worker
 TASKS_EACH = 5000  # then a worker is replaced: parsers keep memory that they once took
 LARGE = 4 << 20  # bytes; a worker that had a task of this size is replaced at once
+UNWANTED_SECONDS = 1.0  # for a task that nobody waits for any more; a new worker costs half a second
 
 
 class _Worker:
@@ -119,13 +120,17 @@ class WorkerPool:
     async def run(self, task: Task, seconds: float) -> Extracted:
         """Raises PageFault, and OSError where no process can be started. `seconds` begin when a worker takes the task.
 
-        When the caller is cancelled, the worker ends the task by itself and serves the next one then.
+        When the caller is cancelled, the worker has a moment to end the task; then it is replaced.
         """
         seat = await self._free.get()
         asking = asyncio.create_task(self._ask(seat, msgspec.msgpack.encode(task), seconds))
         self._under_way.add(asking)
         asking.add_done_callback(self._under_way.discard)
-        answer = await asyncio.shield(asking)
+        try:
+            answer = await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_later(UNWANTED_SECONDS, asking.cancel)
+            raise
         if answer.result is None:
             raise PageFault(ErrorCode(answer.code), answer.message)
         return answer.result
@@ -137,6 +142,9 @@ class WorkerPool:
             if not worker.usable:
                 await seat.fill()  # now, so that it is warm when the next task comes
             return answer
+        except asyncio.CancelledError:
+            await seat.clear()  # in the middle of a task: its answer would be taken for that of the next one
+            raise
         finally:
             self._free.put_nowait(seat)
 
