@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from reader_cli.env import Env
 from reader_cli.errors import ConfigError, UsageError
 from reader_cli.models import DEFAULT_BASE_URL
 from reader_cli.profiles import config_file, read_config, read_profile
+from reader_cli.urls import split_url
 
 LOCAL = "local"
 ENVIRONMENT = "the environment"
@@ -54,11 +54,11 @@ def find_server(env: Env, api_url: str | None = None, profile: str | None = None
     Raises ConfigError for an empty variable, a missing key or an unknown profile, UsageError for a bad URL.
     """
     sources = _sources(env, api_url, profile)
-    named = next((source for source in sources if source.url), None)
+    named = next((source for source in sources if source.url is not None), None)  # an empty --api-url is no URL
     keyed = next((source for source in sources if source.key), None)
     if named is None and keyed is None:
         return None
-    base_url = checked_url(named.url if named and named.url else DEFAULT_BASE_URL)
+    base_url = checked_url(DEFAULT_BASE_URL if named is None or named.url is None else named.url)
     key_source = _key_for(base_url, sources, explicit=named)
     if key_source is None or key_source.key is None:
         raise ConfigError(
@@ -69,13 +69,13 @@ def find_server(env: Env, api_url: str | None = None, profile: str | None = None
 
 
 def _sources(env: Env, api_url: str | None, profile: str | None) -> list[Source]:
-    asked = profile or _variable(env, "READER_PROFILE")
-    stored = _profile(asked or read_config().get("profile"))
+    asked = _variable(env, "READER_PROFILE") if profile is None else profile
+    stored = _profile(read_config().get("profile") if asked is None else asked)
     url, key = _variable(env, "READER_API_URL"), _variable(env, "READER_API_KEY")
     # A key alone is the hosted service's, never one for the server of a profile that nobody asked for.
     environment = Source(ENVIRONMENT, url or (DEFAULT_BASE_URL if key and not asked else None), key)
     # A profile that was asked for on the command line beats the environment.
-    middle = [stored, environment] if profile else [environment, stored]
+    middle = [stored, environment] if profile is not None else [environment, stored]
     return [Source("--api-url", api_url, None), *middle, _official(env)]
 
 
@@ -123,7 +123,7 @@ def _source(name: str, stored: Mapping[str, Any], url: str, key: str) -> Source:
 
 
 def checked_url(url: str) -> str:
-    parts = urlsplit(url)
+    parts = split_url(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
         raise UsageError(f"{url!r} is not a server's URL", hint=f"Use one like {DEFAULT_BASE_URL}")
     return url.rstrip("/").removesuffix("/v1")
@@ -134,5 +134,5 @@ def same_origin(one: str | None, other: str) -> bool:
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
+    parts = split_url(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from reader_cli.errors import WORST_FIRST, ExitCode
 from reader_cli.events import Done, Event, PageFailed
 from reader_cli.models import Status
+from reader_cli.urls import split_url
 
 if TYPE_CHECKING:
     from reader_cli.waiting import FailureLimit
@@ -34,8 +34,7 @@ class Cause:
         return self.hosts.total()
 
     def add(self, url: str) -> None:
-        host = urlsplit(url).netloc if len(self.hosts) < CAUSES else "other hosts"
-        self.hosts[host] += 1
+        self.hosts[(split_url(url).netloc or "no host") if len(self.hosts) < CAUSES else "other hosts"] += 1
         if len(self.urls) < EXAMPLES:
             self.urls.append(url)
 

@@ -117,7 +117,7 @@ def test_a_command_that_prints_an_object_has_json_and_is_tried_below(path: str) 
 def jobs(server: FakeServer) -> None:
     done = server.add(FakeJob(total=2, job_id="job_done", counts_failed=True))
     done.finish(make_page(0))
-    done.finish(make_failure(1))
+    done.finish({**make_failure(1), "url": "http://["})  # what a server sends as a URL need not be one
     done.end()
     server.add(FakeJob(total=2, job_id="job_live"))
     server.usage = [{"id": "use_1", "url": "https://a.test/", "credits": 1}]

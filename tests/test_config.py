@@ -89,3 +89,16 @@ def test_an_unknown_profile_and_a_broken_file_say_where(home: Path) -> None:
 
 def test_a_key_is_not_in_what_a_traceback_would_show(home: Path) -> None:
     assert "rdr_a" not in repr(find(home, READER_API_KEY="rdr_a"))
+
+
+@pytest.mark.parametrize(
+    "url", ["", "ftp://a.example", "a.example", "http://[", "http://a.example:99999", "http://a:b"]
+)
+def test_what_is_no_servers_url_is_refused(home: Path, url: str) -> None:
+    with pytest.raises(UsageError, match="is not a server's URL"):
+        find(home, api_url=url, READER_API_KEY="rdr_a")
+
+
+def test_an_empty_profile_is_none_that_exists(home: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no profile ''"):
+        find(home, profile="", READER_API_KEY="rdr_a")

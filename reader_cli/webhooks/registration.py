@@ -6,9 +6,9 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from reader_cli.errors import ReaderError, UsageError
+from reader_cli.urls import split_url
 from reader_cli.webhooks.receiver import Receiver
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _remove_leftovers(client: Client) -> None:
 
 def _is_deserted(webhook: dict[str, Any]) -> bool:
     """Whether it leads to a port of this machine where nobody listens any more."""
-    parts = urlsplit(str(webhook.get("url")))
+    parts = split_url(str(webhook.get("url")))
     if parts.hostname != "127.0.0.1" or parts.port is None:
         return False
     try:

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from reader_cli.errors import UsageError
+from reader_cli.urls import split_url
 from reader_cli.webhooks.delivery import Delivery
 
 SECONDS = 10.0  # that an app may take, as Reader itself would wait
@@ -40,7 +40,7 @@ class App:
 
         from reader_cli.client.http import is_loopback
 
-        parts = urlsplit(url)
+        parts = split_url(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"--forward-to {url!r} is not an http or https URL")
         self.name = url

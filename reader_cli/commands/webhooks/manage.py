@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
@@ -18,6 +17,7 @@ from reader_cli.models import WEBHOOK_EVENTS, WEBHOOK_NAME, ErrorCode, WebhookEv
 from reader_cli.output.data import write_facts, write_object
 from reader_cli.output.tables import write_table
 from reader_cli.session import Session, open_env, open_session
+from reader_cli.urls import split_url
 from reader_cli.webhooks.secret import generate_secret
 
 app = new_app()
@@ -58,7 +58,7 @@ def create(
     own = generate_secret() if generate else read_secret(secret_file, env.environ)
     body = {
         "url": url,
-        "name": name or (urlsplit(url).hostname or url)[: WEBHOOK_NAME[1]],
+        "name": name or (split_url(url).hostname or url)[: WEBHOOK_NAME[1]],
         "events": check_events(event) or list(ENDS),
         **_without_none(headers=_parse_headers(header), secret=own),
     }
