@@ -26,7 +26,8 @@ def deliver(session: Session, request: Request, refs: Sequence[str], *, patience
     collector = Collector(session, selection, folder=destination.folder, patience=patience)
     with open_writer(session.env, destination, input_keys=keys, flush=bool(request.following)) as writer:
         if request.following:
-            return _follow(session, collector, writer, Target(job_ids=job_ids, refs=refs), request.following)
+            target = Target(job_ids=job_ids, refs=session.words(refs, reading=True))
+            return _follow(session, collector, writer, target, request.following)
         part = part_of(writer)
         start = find_start(session.client, job_ids, part) if part and request.continuable else BEGINNING
         written = 0

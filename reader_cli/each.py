@@ -10,7 +10,8 @@ from reader_cli.output.report import report
 
 
 def for_each(env: Env, job_ids: Iterable[str], act: Callable[[str], None]) -> int:
-    """Calls `act` for every job. Raises the worst ReaderError at the end, having reported the others.
+    """Calls `act` for every job. Raises the worst ReaderError at the end, having reported the others; each names
+    its job.
 
     Under `--json` only the worst is told: stderr holds one object (cli: scripting).
     """
@@ -19,6 +20,7 @@ def for_each(env: Env, job_ids: Iterable[str], act: Callable[[str], None]) -> in
         try:
             act(job_id)
         except ReaderError as error:
+            error.message = error.message if job_id in error.message else f"{job_id}: {error.message}"
             errors.append(error)
     if not errors:
         return 0

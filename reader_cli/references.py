@@ -26,6 +26,17 @@ def resolve(ref: str, history: History, server: str, *, reading: bool) -> list[s
     return _starting(ref, history, server) if reading else [ref]
 
 
+def lasting_words(ref: str, history: History, server: str, *, reading: bool) -> list[str]:
+    """Words for a later command, that name what `ref` names now: `@last` will be another submission by then, and not
+    every command takes a prefix. Raises as `resolve` does."""
+    run = named_run(ref, history, server)
+    if run is None:
+        return resolve(ref, history, server, reading=reading)
+    if not ref.startswith("@"):
+        return [ref]
+    return run.job_ids if len(run.job_ids) == 1 else [run.id]
+
+
 def named_run(ref: str, history: History, server: str) -> Run | None:
     """The run that `ref` names, be it by `@last` or `@-2`; None where it is a job's id. Raises as `resolve` does."""
     if ref.startswith("@"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, TypedDict
 
 import typer
@@ -97,6 +98,13 @@ class Session:
             if run := self.run(ref):
                 self.say_missing(run)
         return list(dict.fromkeys(found))
+
+    def words(self, refs: Sequence[str], *, reading: bool) -> list[str]:
+        """What to call the same jobs in a command that is suggested. Raises as `job_ids` does."""
+        from reader_cli.references import lasting_words
+
+        found = [lasting_words(ref, self.history, self.server, reading=reading) for ref in refs]
+        return list(dict.fromkeys(chain.from_iterable(found)))
 
     def run(self, ref: str) -> Run | None:
         """The run that `ref` names; None where it is a job's id. Raises as `job_ids` does."""

@@ -7,7 +7,7 @@ import pytest
 from reader_cli.errors import NotFoundLocally, UsageError
 from reader_cli.history import History, Run
 from reader_cli.inputs import Item
-from reader_cli.references import check_name, find_run, resolve
+from reader_cli.references import check_name, find_run, lasting_words, resolve
 
 SERVER = "https://reader.example"
 
@@ -51,6 +51,19 @@ def submit(history: History, *job_ids: str | None, server: str = SERVER, name: s
 def test_what_names_a_job_for_every_command(history: History, ref: str, ids: list[str]) -> None:
     assert resolve(ref, history, SERVER, reading=False) == ids
     assert resolve(ref, history, SERVER, reading=True) == ids
+
+
+@pytest.mark.parametrize(
+    ("ref", "words"),
+    [("@last", ["job_b3"]), ("nightly", ["nightly"]), ("job_a", ["job_a1"]), ("job_other", ["job_other"])],
+)
+def test_a_suggested_command_names_the_same_jobs_later(history: History, ref: str, words: list[str]) -> None:
+    assert lasting_words(ref, history, SERVER, reading=True) == words
+
+
+def test_of_several_jobs_a_suggested_command_names_the_run(history: History) -> None:
+    [run_id] = lasting_words("@-2", history, SERVER, reading=True)  # its name is another run's by now
+    assert resolve(run_id, history, SERVER, reading=False) == ["job_b1", "job_b2"]
 
 
 def test_a_prefix_names_a_job_for_reading_only(history: History) -> None:

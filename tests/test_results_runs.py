@@ -40,7 +40,8 @@ def test_status_watch_and_results(user: User, jobs: list[FakeJob]) -> None:
     assert [job["id"] for job in user.run("status", "nightly", "--json").objects] == [job.id for job in jobs]
     watched = reader("watch", "nightly", environ=user.environ)  # waiting takes a real clock
     assert watched.code == 5 and "3 jobs: 2,500 pages, 250 failed" in watched.err
-    assert reader("watch", "nightly", "--max-failures", "250", environ=user.environ).code == 0
+    several = reader("watch", *(job.id for job in jobs), "--max-failures", "250", environ=user.environ)
+    assert several.code == 0 and all(f"reader retry {job.id} --wait\n" in several.err for job in jobs)
     results = user.run("results", "nightly")
     assert [page["url"] for page in results.objects] == [f"https://a.test/{number}" for number in range(2500)]
     followed = reader("results", "nightly", "--follow", "--only", "failed", environ=user.environ)
@@ -85,7 +86,8 @@ def test_cancel_stops_what_is_left_of_a_run(user: User, server: FakeServer) -> N
     assert reader("watch", "nightly", environ=user.environ).code == 4
     assert user.run("cancel", "nightly").code == 8
     first, second, _ = server.jobs
-    assert user.run("cancel", first, second).code == 8
+    done = user.run("cancel", first, second)
+    assert done.code == 8 and f"reader: {first}: " in done.err and f"reader: {second}: " in done.err
 
 
 def test_an_incomplete_run_is_shown_resumed_and_forgotten(user: User, server: FakeServer) -> None:

@@ -214,6 +214,8 @@ class Client:
             try:
                 return self._send(method, path, _read_object, repeatable=_is_harmless)
             except (ApiError, Unreachable) as error:
+                if error.code == ErrorCode.CONFLICT:
+                    error.hint = _see_how(job_id)
                 if not is_transient(error) or _is_harmless(error) or attempt == _CHANGES - 1:
                     raise
             if answer := settled(self.get_job(job_id).job):
@@ -280,11 +282,15 @@ def _maybe_accepted(doubt: ReaderError, last: ReaderError) -> MaybeAccepted:
     return error
 
 
+def _see_how(job_id: str) -> str:
+    return f"See how it stands: reader status {job_id}"
+
+
 def _ended_already(job: Job) -> ApiError:
     return ApiError(
         ErrorCode.CONFLICT,
         f"{job['id']} is {job['status']} already",
         status=409,
         details={"status": job["status"]},
-        hint=f"See how it ended: reader status {job['id']}",
+        hint=_see_how(job["id"]),
     )

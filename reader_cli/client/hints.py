@@ -41,9 +41,7 @@ def _blocked(details: Details) -> str:
 
 
 def _conflict(details: Details) -> str:
-    if "limit" in details:
-        return f"The limit is {details['limit']}; delete one first"
-    return f"It is {details['status']} already" if "status" in details else "See how it stands: reader status JOB"
+    return f"The limit is {details['limit']}; delete one first" if "limit" in details else ""
 
 
 def _rate(details: Details) -> str:

@@ -36,7 +36,8 @@ def retry(
         if not wait:
             return ExitCode.OK
         old = {job_id: before[job_id] for job_id in retried}
-        tally = follow(session, Target(job_ids=job_ids, refs=[job], before=old), following)
+        refs = session.words([job], reading=False)
+        tally = follow(session, Target(job_ids=job_ids, refs=refs, before=old), following)
         if json:
             write_final_jobs(session, job_ids)
         return tally.exit_code(following.limit)

@@ -26,5 +26,5 @@ def watch(
 
     env = open_env(ctx, quiet=quiet, json=json)
     with open_session(env, api_url, profile) as session:
-        target = Target(job_ids=session.job_ids(jobs, reading=True), refs=jobs)
+        target = Target(job_ids=session.job_ids(jobs, reading=True), refs=session.words(jobs, reading=True))
         return follow(session, target, following, json=json).exit_code(following.limit)

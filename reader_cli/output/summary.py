@@ -27,10 +27,11 @@ def build_summary(tally: Tally, refs: Sequence[str], seconds: float) -> Iterator
     if len(tally.done) > 1:
         yield f"{count(len(tally.done), 'job')}: {_counts(tally.completed, tally.failed, tally.credits_used)}{took}"
     yield from _causes(tally)
-    words = " ".join(quote(harmless(ref)) for ref in refs)
-    if tally.failed:
-        yield f"retry the failed:  reader retry {words} --wait"
-    yield f"read the results:  reader results {words}"
+    words = {ref: quote(harmless(ref)) for ref in refs}
+    for ref in refs:
+        if tally.done[ref].failed if ref in tally.done else tally.failed:  # `retry` takes one
+            yield f"retry the failed:  reader retry {words[ref]} --wait"
+    yield f"read the results:  reader results {' '.join(words.values())}"
 
 
 def _outcome(done: Done) -> str:

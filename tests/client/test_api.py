@@ -202,7 +202,7 @@ def test_cancelling_what_ended_is_a_conflict(client: Client, server: FakeServer)
     for _ in range(2):
         with pytest.raises(ApiError) as caught:
             client.cancel(job.id)
-        assert caught.value.exit_code == ExitCode.CONFLICT
+        assert caught.value.exit_code == ExitCode.CONFLICT and f"reader status {job.id}" in caught.value.hint
 
 
 @pytest.mark.parametrize("fault", [faults.lose_answer, faults.drop, faults.html(502)])
