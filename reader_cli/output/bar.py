@@ -55,6 +55,7 @@ class Bar:
         )
         self._clock = env.clock
         self._jobs = dict.fromkeys(names, Counts())
+        self._before: dict[str, int] = {}  # pages that were read when a job was first heard of: they tell no speed
         self._tasks: dict[str, TaskID] = {}
         if len(names) > 1:
             self._add(ALL_JOBS, count(len(names), "job"))
@@ -70,9 +71,11 @@ class Bar:
         if isinstance(event, events.Notice):
             self._show_notice(event)
         elif isinstance(event, events.Progress | events.Done):
-            self._jobs[event.job_id] = _counts(event)
-            self._update(event.job_id, self._jobs[event.job_id])
-            self._update(ALL_JOBS, _sum(self._jobs.values()))
+            self._before.setdefault(event.job_id, event.completed)
+            counts = self._jobs[event.job_id] = _counts(event)
+            self._update(event.job_id, counts, counts.completed)
+            every = _sum(self._jobs.values())
+            self._update(ALL_JOBS, every, every.completed - sum(self._before.values()))
 
     def close(self) -> None:
         self._signals.close()
@@ -94,10 +97,10 @@ class Bar:
             harmless(name, 60), total=None, counts=Counts(), rate=Rate(self._clock), via=""
         )
 
-    def _update(self, key: str, counts: Counts) -> None:
+    def _update(self, key: str, counts: Counts, read: int) -> None:
         if key in self._tasks:
             task = self._tasks[key]
-            self._rate(task).add(counts.completed)
+            self._rate(task).add(read)
             total = counts.total or None
             self._progress.update(task, total=total, completed=counts.completed, counts=counts)
 

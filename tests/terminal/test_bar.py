@@ -95,6 +95,7 @@ def test_many_jobs_have_a_bar_each_as_far_as_the_screen_goes(server: FakeServer,
     jobs = [started(server, 1, 2) for _ in range(30)]
     with Terminal("watch", *[job.id for job in jobs], environ=environ, rows=12, columns=100) as terminal:
         terminal.wait_for(b"30/60")
+        assert b"/s" not in terminal.seen  # what was read before tells no speed
         for job in jobs:
             finish(job)
         assert terminal.finish() == 0
