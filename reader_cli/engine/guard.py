@@ -33,7 +33,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.open += 1
         try:
-            await self._answer(scope, receive, _Tagged(send, "req_" + secrets.token_hex(8)))
+            await self._answer(scope, receive, _Tagged(send, new_request_id()))
         finally:
             self.open -= 1
             self.quiet_since = time.monotonic()
@@ -56,6 +56,10 @@ class Guard:
             raise Refused(
                 ErrorCode.UNAUTHENTICATED, "the API key is missing or wrong" if given else "no API key was sent"
             )
+
+
+def new_request_id() -> str:
+    return "req_" + secrets.token_hex(8)
 
 
 def _is_open(path: str) -> bool:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import json
 import re
+import socket
 from typing import Any
 
 import httpx
@@ -49,6 +51,14 @@ def test_what_is_not_there(engine: Engine) -> None:
         refused(answer, "not_found")
     refused(wrong := engine.client.put("/v1/read"), "invalid_request", 405)
     assert wrong.headers["allow"] == "POST"
+
+
+def test_what_is_no_http(engine: Engine) -> None:
+    with socket.create_connection((engine.client.base_url.host, engine.client.base_url.port or 0)) as connection:
+        connection.sendall(b"HELO there\r\n\r\n")
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        refused(httpx.Response(answer.status, headers=dict(answer.headers), content=answer.read()), "invalid_request")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b" " * (17 << 20)])
