@@ -33,7 +33,7 @@ TEXT_TYPES = ("json", "xml", "ndjson", "x-ndjson", "yaml", "x-yaml")  # of appli
 class Fetched:
     """`url` is where redirects ended; `kind` ("html", "xhtml" or "text") and `charset` are as the answer says.
 
-    `private`: it came from a private address, as trusted URLs may.
+    `private`: it came from a private address, as trusted URLs may. `ends` is when its time is up (monotonic seconds).
     """
 
     url: str
@@ -43,6 +43,7 @@ class Fetched:
     body: bytes
     redirected: bool
     private: bool
+    ends: float
 
 
 @dataclass
@@ -133,12 +134,12 @@ class Fetcher:
                 visit.cookies.update_cookies(response.cookies, visit.url)
                 if response.status in REDIRECTS and "Location" in response.headers:
                     return _parse(response.headers["Location"], visit.url)
-                return await _read(response, redirected=visit.redirects > 0, private=route.private)
+                return await _read(response, visit, private=route.private)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise cause_of(error, visit.url) from error
 
 
-async def _read(response: aiohttp.ClientResponse, *, redirected: bool, private: bool) -> Fetched:
+async def _read(response: aiohttp.ClientResponse, visit: _Visit, *, private: bool) -> Fetched:
     if response.status >= 400:
         raise refusal_of(response)
     kind = _kind(response)
@@ -149,7 +150,16 @@ async def _read(response: aiohttp.ClientResponse, *, redirected: bool, private: 
             raise PageFault(ErrorCode.UPSTREAM_UNAVAILABLE, f"the page is larger than {MOST_BYTES >> 20} MB")
     if not response.headers.get("Content-Type"):
         kind = _sniffed(bytes(body[:1024]))
-    return Fetched(str(response.real_url), response.status, kind, response.charset, bytes(body), redirected, private)
+    return Fetched(
+        url=str(response.real_url),
+        status=response.status,
+        kind=kind,
+        charset=response.charset,
+        body=bytes(body),
+        redirected=visit.redirects > 0,
+        private=private,
+        ends=visit.timer.when() or 0.0,
+    )
 
 
 def _kind(response: aiohttp.ClientResponse) -> str:

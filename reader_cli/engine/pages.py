@@ -110,28 +110,25 @@ class PageReader:
         wanted = options.wait_for_selector is not None or "screenshot" in options.formats
         if wanted:
             require_browser()
-        ends = time.monotonic() + options.timeout_ms / 1000
         fetched = await self._fetcher.get(url, seconds=options.timeout_ms / 1000, trusted=trusted, cookies=cookies)
-        rendered = await self._render(fetched, options, ends, cookies) if wanted else Rendered(fetched)
-        extracted = await self._workers.run(_task(rendered.page, options), _left(ends))
+        rendered = await self._render(fetched, options, cookies) if wanted else Rendered(fetched)
+        extracted = await self._workers.run(_task(rendered.page, options), _left(fetched))
         if extracted.hollow and not wanted and has_browser():
             try:
-                rendered = await self._render(fetched, options, ends, cookies)
-                extracted = await self._workers.run(_task(rendered.page, options), _left(ends))
+                rendered = await self._render(fetched, options, cookies)
+                extracted = await self._workers.run(_task(rendered.page, options), _left(fetched))
             except PageFault as fault:  # what was fetched is still a page
                 logger.warning("%s seems to need JavaScript, but: %s", url, fault.message)
         return _done(url, rendered, extracted, options, started)
 
-    async def _render(
-        self, fetched: Fetched, options: ReadOptions, ends: float, cookies: AbstractCookieJar | None
-    ) -> Rendered:
-        seconds = _left(ends)
+    async def _render(self, fetched: Fetched, options: ReadOptions, cookies: AbstractCookieJar | None) -> Rendered:
+        seconds = _left(fetched)
         async with self._fetcher.turn(fetched):
             return await self._renderer.render(fetched, options, seconds, cookies)
 
 
-def _left(ends: float) -> float:
-    return max(LEAST_SECONDS, ends - time.monotonic())
+def _left(fetched: Fetched) -> float:
+    return max(LEAST_SECONDS, fetched.ends - time.monotonic())
 
 
 def _task(fetched: Fetched, options: ReadOptions) -> Task:

@@ -228,6 +228,18 @@ def test_politeness_is_for_public_hosts(loop: Loop, web: Web, monkeypatch: pytes
     async def many(url: str) -> None:
         await asyncio.gather(*(reader.pages.read(url, ReadOptions(), trusted=True) for _ in range(20)))
 
+    async def hold(visitor: object) -> None:
+        await asyncio.sleep(0.8)
+        await visitor.write(answer(PAGE))  # type: ignore[attr-defined]
+
+    async def behind_others() -> str:
+        web.answers |= {target: hold, target + "slow": answer(HOSTILE["elements"]())}
+        others = asyncio.create_task(many(target))
+        await asyncio.sleep(0.1)
+        outcome = await reader.pages.read(target + "slow", ReadOptions(timeout_ms=2000), trusted=True)
+        others.cancel()
+        return outcome.page["error"]
+
     try:
         web.answers |= {target: count, "/own": count}
         loop.run(many(target))
@@ -235,5 +247,7 @@ def test_politeness_is_for_public_hosts(loop: Loop, web: Web, monkeypatch: pytes
         at_once.clear()
         loop.run(many(f"{web.url}/own"))
         assert max(at_once) > 6
+        error = loop.run(behind_others())
+        assert float(error.split()[-2]) > 1.5, "its turn was not waited for at the cost of its own time"
     finally:
         reader.close()
