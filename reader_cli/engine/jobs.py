@@ -17,7 +17,7 @@ from reader_cli.engine.refusals import Refused, invalid
 from reader_cli.engine.store import JobRow
 from reader_cli.engine.usage import Account
 from reader_cli.engine.webhooks import rows as webhooks
-from reader_cli.models import ErrorCode
+from reader_cli.models import ErrorCode, Status
 
 Start = Callable[[str, int], Awaitable[None]]
 Stop = Callable[[JobRow], None]
@@ -88,7 +88,7 @@ def _create(db: sqlite3.Connection, account: Account, request: ReadRequest, key:
 
 def _cancel(db: sqlite3.Connection, job_id: str) -> JobRow:
     job = _find(db, job_id)
-    if not store.cancel(db, job):
+    if not store.finish(db, job, Status.CANCELLED):
         raise Refused(ErrorCode.CONFLICT, f"the job is {job.status} already", {"status": job.status})
     return _find(db, job_id)
 

@@ -44,6 +44,9 @@ CREATE TABLE answers (
     upgrades=(
         "ALTER TABLE jobs ADD COLUMN budget INTEGER NOT NULL DEFAULT 0;\n"
         "DELETE FROM items WHERE state = 'dropped';\n",  # of cancelled jobs; they were kept once
-        webhooks.SCHEMA,  # not in every older folder. A later change of it leaves this text here, and adds an upgrade.
+        # Completed crawls kept the links that they had no room for. The webhooks' tables are not in every older folder;
+        # a later change of them leaves this text here, and adds an upgrade.
+        "DELETE FROM items WHERE state = 'waiting' AND job IN (SELECT key FROM jobs WHERE status = 'completed');\n"
+        + webhooks.SCHEMA,
     ),
 )

@@ -172,24 +172,19 @@ def begin(db: sqlite3.Connection, job_id: str, run: int) -> JobRow | None:
 
 
 def finish(db: sqlite3.Connection, job: JobRow, status: Status, error: str | None = None) -> bool:
-    """Ends this run of the job; False when it had ended already (a cancellation came first)."""
+    """Ends this run of the job; False when it had ended already (a cancellation came first).
+
+    What a broken job had not come to waits for a retry; that of a cancelled one, and links that a crawl had no room
+    for, are forgotten.
+    """
     ended = db.execute(
         f"UPDATE jobs SET status = ?, error = ?, completed_at = ?, rev = {NEXT_REV}"
         " WHERE key = ? AND run = ? AND status IN (?, ?)",
         (status, error, now(), job.key, job.run, *ACTIVE),
     )
+    if ended.rowcount and status is not Status.FAILED:
+        _forget_waiting(db, job.key)
     return ended.rowcount == 1
-
-
-def cancel(db: sqlite3.Connection, job: JobRow) -> bool:
-    """Freezes the results. What a retry had not come to is failed as before; what never started is forgotten."""
-    if not finish(db, job, Status.CANCELLED):
-        return False
-    waiting = (job.key, State.WAITING)
-    db.execute("DELETE FROM items WHERE job = ? AND state = ? AND position IS NULL", waiting)
-    kept = db.execute("UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.FAILED, *waiting)).rowcount
-    db.execute("UPDATE jobs SET completed = completed + ?, failed = failed + ? WHERE key = ?", (kept, kept, job.key))
-    return True
 
 
 def count_retryable(db: sqlite3.Connection, job: JobRow) -> int:
@@ -230,6 +225,18 @@ def delete(db: sqlite3.Connection, key: int) -> None:
     for table in ("results", "items"):
         db.execute(f"DELETE FROM {table} WHERE job = ?", (key,))
     db.execute("DELETE FROM jobs WHERE key = ?", (key,))
+
+
+def _forget_waiting(db: sqlite3.Connection, key: int) -> None:
+    """What a retry had not come to is failed as before."""
+    waiting = (key, State.WAITING)
+    db.execute("DELETE FROM items WHERE job = ? AND state = ? AND position IS NULL", waiting)
+    kept = db.execute("UPDATE items SET state = ? WHERE job = ? AND state = ?", (State.FAILED, *waiting)).rowcount
+    db.execute(
+        "UPDATE jobs SET completed = completed + ?, failed = failed + ?, total = max(total, completed + ?)"
+        " WHERE key = ?",
+        (kept, kept, kept, key),
+    )
 
 
 def _job(row: sqlite3.Row) -> JobRow:

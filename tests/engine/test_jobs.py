@@ -185,6 +185,19 @@ def test_a_retried_start_page_lets_the_crawl_go_on(engine: Engine, site: Site) -
     assert urls_of(engine.results(job_id)) == [site.url + "/", site.url + "/a"]
 
 
+def test_links_that_a_crawl_had_no_room_for_are_no_failures(engine: Engine, site: Site) -> None:
+    site.links["/"] = ["/a", "/b", "/c", "/d"]
+    site.broken.add("/a")
+    job = engine.wait(job_id := engine.submit({"url": site.url + "/", "maxPages": 2}))
+    assert (job["completed"], job["failed"]) == (2, 1)
+    site.broken.clear()
+    assert engine.post(f"/v1/jobs/{job_id}/retry").json()["data"]["retrying"] == 1
+    job = engine.wait(job_id)
+    assert (job["completed"], job["failed"], job["total"]) == (2, 0, 2)
+    assert urls_of(engine.results(job_id)) == [site.url + "/", site.url + "/a"]
+    assert engine.post(f"/v1/jobs/{job_id}/retry").status_code == 400
+
+
 def test_a_job_is_queued_until_a_page_of_it_can_be_read(engine: Engine, site: Site) -> None:
     site.gate.clear()
     crowd = [engine.submit({"urls": site.urls(20), "batchConcurrency": 20}) for _ in range(2)]
