@@ -134,3 +134,15 @@ def test_the_history_learns_how_jobs_ended(user: User, jobs: list[FakeJob]) -> N
         ("completed", 1000, 100),
     ]
     assert json.loads(user.run("jobs", "--limit", "1", "--json").out)["id"] == jobs[2].id
+
+
+def test_a_broken_history_fails_what_needs_it_alone(user: User, server: FakeServer, jobs: list[FakeJob]) -> None:
+    folder = Path(user.environ["XDG_STATE_HOME"]) / "reader"
+    for file in folder.glob("history.db*"):
+        file.unlink()
+    (folder / "history.db").write_bytes(b"broken" * 1000)
+    done = user.run("status", jobs[0].id)
+    assert done.code == 0 and done.err.count("cannot be used") == len(done.err.splitlines()) == 1
+    for call in (["jobs"], ["jobs", "forget", jobs[0].id], ["submit", "https://a.test/"]):
+        done = user.run(*call, "--json") if call == ["jobs"] else user.run(*call)
+        assert (done.code, done.out) == (2, b"") and "cannot be used" in done.err

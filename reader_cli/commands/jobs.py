@@ -58,7 +58,12 @@ def jobs(
 
         code = _refresh(session, read()) if refresh else 0
         parts = read()
+        if session.history.warning and not session.history.run_ids(session.server):
+            raise UsageError(f"{session.history.warning}; what was submitted is not known")
         _show(env, parts, json)
+        if not parts:
+            what = "no such job" if status or name or since else "nothing"
+            env.say(f"reader: {what} was submitted from here to this server yet")
         for run_id in dict.fromkeys(part.run_id for part in parts if not part.job_id):
             session.say_missing(session.history.get_run(run_id))
         return code
@@ -79,6 +84,8 @@ def forget(
     """
     env = open_env(ctx, quiet=quiet)
     with open_session(env, api_url, profile) as session:
+        if not session.history.lasting:
+            raise UsageError(f"{session.history.warning}; nothing was forgotten")
         forgotten = sum(_forget(session, ref) for ref in jobs)
     if not forgotten:
         raise NotFoundLocally("none of these jobs is in the history", hint="reader jobs")
@@ -115,8 +122,6 @@ def _show(env: Env, parts: list[Part], json: bool) -> None:
         for part in parts
     ]
     write_table(env, ("JOB", "RUN", "STATUS", "PAGES", "", "SUBMITTED", "FIRST URL"), rows)
-    if not rows:
-        env.say("reader: nothing was submitted from here to this server yet")
 
 
 def build_job_object(part: Part) -> dict[str, Any]:
