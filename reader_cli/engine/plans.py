@@ -50,7 +50,7 @@ class CrawlPlan:
         found = [Item(self._next + offset, link.url, link.depth, outcome.private) for offset, link in enumerate(links)]
         self._next += len(found)
         self._items.update(zip(links, found, strict=True))
-        page = encode(outcome.page) if fresh else None
+        page = encode(outcome.page) if fresh or item.placed else None
         failed, credits = outcome.problem is not None, outcome.page.get("credits", 0)
         return Ended(item, page, failed, credits, identity, found, self._frontier.total)
 

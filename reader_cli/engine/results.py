@@ -42,7 +42,8 @@ def record(db: sqlite3.Connection, job: JobRow, ended: Ended) -> bool:
         (state, ended.identity, job.key, ended.item.n),
     )
     store.add_items(db, job.key, ended.found)
-    db.execute(f"UPDATE jobs SET total = coalesce(?, total), rev = {NEXT_REV} WHERE key = ?", (ended.total, job.key))
+    total = "max(coalesce(?, total), entries)"  # a retried page may turn out to be another that was read
+    db.execute(f"UPDATE jobs SET total = {total}, rev = {NEXT_REV} WHERE key = ?", (ended.total, job.key))
     if ended.page is not None:
         _place(db, job.key, ended.item.n, ended.page, ended.failed)
         _count(db, job.key, ended)

@@ -75,7 +75,8 @@ class JobRow:
 @dataclass(frozen=True, slots=True)
 class Item:
     """One URL of a job. `n` counts in the order of submission or discovery, `depth` the links from the start page.
-    `trusted` URLs may be private: those that the key's holder gave, and the links of a private page."""
+    `trusted` URLs may be private: those that the key's holder gave, and the links of a private page. `placed` ones have
+    an entry in the results, which the outcome of a retry replaces."""
 
     n: int
     url: str
@@ -83,6 +84,7 @@ class Item:
     trusted: bool = True
     state: State = State.WAITING
     identity: str | None = None
+    placed: bool = False
 
 
 COLUMNS = ", ".join(field.name for field in fields(JobRow))
@@ -154,9 +156,13 @@ def add_items(db: sqlite3.Connection, key: int, items: Iterable[Item]) -> None:
 
 
 def items(db: sqlite3.Connection, key: int) -> list[Item]:
-    rows = db.execute("SELECT n, url, depth, trusted, state, identity FROM items WHERE job = ? ORDER BY n", (key,))
+    rows = db.execute(
+        "SELECT n, url, depth, trusted, state, identity, position IS NOT NULL FROM items WHERE job = ? ORDER BY n",
+        (key,),
+    )
     return [
-        Item(n, url, depth, bool(trusted), State(state), identity) for n, url, depth, trusted, state, identity in rows
+        Item(n, url, depth, bool(trusted), State(state), identity, bool(placed))
+        for n, url, depth, trusted, state, identity, placed in rows
     ]
 
 

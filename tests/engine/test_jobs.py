@@ -198,6 +198,19 @@ def test_links_that_a_crawl_had_no_room_for_are_no_failures(engine: Engine, site
     assert engine.post(f"/v1/jobs/{job_id}/retry").status_code == 400
 
 
+def test_a_retried_page_that_turns_out_to_be_another_keeps_its_place(engine: Engine, site: Site) -> None:
+    site.links["/"] = ["/a", "/b"]
+    site.broken |= {"/a", "/b"}
+    job_id = engine.submit({"url": site.url + "/", "maxDepth": 1})
+    assert engine.wait(job_id)["failed"] == 2
+    site.broken.clear()
+    site.moved["/a"] = "/b"
+    engine.post(f"/v1/jobs/{job_id}/retry")
+    job = engine.wait(job_id)
+    assert (job["completed"], job["failed"], job["total"]) == (3, 0, 3)
+    assert not [page for page in engine.results(job_id) if "error" in page]
+
+
 def test_a_job_is_queued_until_a_page_of_it_can_be_read(engine: Engine, site: Site) -> None:
     site.gate.clear()
     crowd = [engine.submit({"urls": site.urls(20), "batchConcurrency": 20}) for _ in range(2)]
