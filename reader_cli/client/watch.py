@@ -98,6 +98,7 @@ class _Watch:
         self._name = ledgers[0].job_id if self._has_pages else ""
         self._stream = Reconnecting(client, job_path(self._name) + "/stream" if self._has_pages else "/v1/events")
         self._opened_at = NEVER
+        self._down = False  # and that was told
         self._told = ""
 
     def run(self) -> Iterator[Event | Outcome]:
@@ -178,7 +179,7 @@ class _Watch:
         elif isinstance(signal, Opened):
             self._checker.answered()
             now, first = self._client.clock(), self._opened_at == NEVER
-            self._opened_at = now
+            self._opened_at, self._down = now, False
             self._check_all(now + (UNHEARD if first and not self._has_pages else 0.0))
             yield from self._tell_via("sse")
         else:
@@ -224,7 +225,9 @@ class _Watch:
             yield from self._tell_via("poll")
             return
         self._check_all(now if ended.error else self._stream.connect_at + OPENING)
-        yield Notice(self._name, "reconnecting", "the stream was lost, opening it again")
+        if not self._down and not _is_missing(ended.error):
+            self._down = True
+            yield Notice(self._name, "reconnecting", "the stream was lost, opening it again")
 
     def _check_all(self, when: float) -> None:
         for job in self._jobs.values():

@@ -120,6 +120,7 @@ def test_sse_insists_on_its_stream(fast: Client, server: FakeServer, job: FakeJo
     events = watch(fast, job, "sse")
     check_end(events, job)
     assert server.count("/stream") > 3
+    assert [event.code for event in events if isinstance(event, Notice)] == ["reconnecting", "via"]  # told once
 
 
 @pytest.mark.parametrize("mute", [True, False])
@@ -147,7 +148,7 @@ def test_a_job_that_is_not_there_yet_is_waited_for(fast: Client, server: FakeSer
     job.play(make_pages(COUNT, failing=FAILING), every=0.005)
     events = watch(fast, job)
     check_end(events, job)
-    assert vias(events) == ["sse"]
+    assert [event.code for event in events if isinstance(event, Notice)] == ["via"] and vias(events) == ["sse"]
 
 
 @pytest.mark.parametrize("via", ["sse", "poll"])
