@@ -22,6 +22,7 @@ class Account:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._limit = UNLIMITED if limits.credits is None else limits.credits
+        self._held = 0  # for scrapes that are under way; changed in write transactions only, which don't overlap
 
     def admit_job(self, db: sqlite3.Connection, cost: int) -> None:
         """Raises Refused where another active job, or one that costs so many credits at most, is too much."""
@@ -29,13 +30,21 @@ class Account:
         if most is not None and active >= most:
             told = f"{active} jobs are active, and {most} may be"
             raise Refused(ErrorCode.CONCURRENCY_LIMITED, told, {"active": active, "max": most})
-        self.admit(db, cost)
+        self._admit(db, cost)
 
-    def admit(self, db: sqlite3.Connection, cost: int) -> None:
-        """Raises Refused where fewer credits are left. What active jobs may still use is not there for others."""
+    def admit_scrape(self, db: sqlite3.Connection, cost: int) -> None:
+        """Holds so many credits until `release`. Raises Refused where fewer are left."""
+        self._admit(db, cost)
+        self._held += cost
+
+    def release(self, cost: int) -> None:
+        self._held -= cost
+
+    def _admit(self, db: sqlite3.Connection, cost: int) -> None:
+        """What active jobs and scrapes may still use is not there for others."""
         if self._limits.credits is None:
             return
-        available = max(0, self._limit - _used(db) - store.reserved_credits(db))
+        available = max(0, self._limit - _used(db) - store.reserved_credits(db) - self._held)
         if cost > available:
             details = {"required": cost, "available": available, "resetAt": _reset_at()}
             told = f"this may cost {cost} credits, and {available} are available"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +76,16 @@ def test_credits(data_dir: Path, site: Site) -> None:
         account = engine.get("/v1/usage/credits").json()["data"]
         assert (account["balance"], account["limit"], account["used"]) == (6, 10, 4)
         key = {"x-idempotency-key": "all"}
-        rest = engine.submit({"urls": [f"{site.url}/rest/{n}" for n in range(6)]}, headers=key)
+        rest = engine.submit({"urls": [f"{site.url}/rest/{n}" for n in range(4)]}, headers=key)
         engine.wait(rest)
         assert engine.submit({"urls": site.urls(6)}, headers=key) == rest, "what was accepted is not refused"
+        site.gate.clear()
+        with ThreadPoolExecutor(4) as pool:
+            scrapes = [pool.submit(engine.post, "/v1/read", {"url": f"{site.url}/one/{n}"}) for n in range(4)]
+            refused = [scrape.result() for scrape in islice(as_completed(scrapes), 2)]
+            site.gate.set()
+        assert [error_of(answer, 402)["details"]["available"] for answer in refused] == [0, 0]
+        assert sorted(scrape.result().status_code for scrape in scrapes) == [200, 200, 402, 402]
         assert error_of(engine.post("/v1/read", {"url": site.url}), 402)["details"]["available"] == 0
 
 
