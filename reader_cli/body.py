@@ -173,16 +173,30 @@ def _one_of(name: str, value: str, allowed: Iterable[str]) -> str:
 def _assignment(text: str) -> tuple[str, Any]:
     """`key=value` with a JSON value; a value that is no JSON is taken as a string."""
     key, sign, value = text.partition("=")
+    if key in ("url", "urls"):
+        raise UsageError(f"--set {key}: URLs are given as arguments, or with -f")
     if not sign or not key:
         raise UsageError(f"--set {text!r} is not key=value", hint="--set country='\"de\"' or --set mobile=true")
     try:
-        return key, json.loads(value)
+        return key, _parse_json(value)
     except ValueError:
         return key, value
 
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return _parse_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"--extract-schema {path} cannot be read as JSON: {error}") from None
+
+
+def _parse_json(text: str | bytes) -> Any:
+    """Raises ValueError, also for what Python alone takes for JSON: NaN and the infinities."""
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -36,6 +36,8 @@ def test_markdown_ends_in_a_newline(user: User, server: FakeServer) -> None:
 def test_options_become_the_body(user: User, server: FakeServer) -> None:
     server.inject(page(html="<p>"))
     options = ("--format", "html", "--no-main-content", "--page-timeout", "5s", "--no-cache", "--set", "mobile=true")
+    options += ("--set", "odd=NaN", "--set", "deep=" + "[" * 99_999)
+    assert user.run("read", "https://a.test/", *options, "--set", "urls=[]").code == 2
     assert user.run("read", "https://a.test/", *options).out == b"<p>\n"
     assert sent(server) == {
         "url": "https://a.test/",
@@ -44,6 +46,8 @@ def test_options_become_the_body(user: User, server: FakeServer) -> None:
         "timeoutMs": 5000,
         "cache": False,
         "mobile": True,
+        "odd": "NaN",
+        "deep": "[" * 99_999,
     }
 
 

@@ -119,6 +119,8 @@ def test_an_incomplete_run_is_shown_resumed_and_forgotten(user: User, server: Fa
         ("never", True, 3),
     ]
     assert "reader submit --resume" in user.run("results", "half").err
+    for other in (["https://b.test/"], ["--dry-run"], ["--name", "new"], ["--format", "html"], ["--max-credits", "1"]):
+        assert user.run("submit", "--resume", half, *other).code == 2  # and none of it is passed over
     assert user.run("submit", "--resume", half).code == 0
     assert "--resume" not in user.run("results", "half").err
     assert user.run("jobs", "forget", "never", "half").code == 0

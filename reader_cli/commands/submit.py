@@ -8,6 +8,7 @@ from reader_cli import options
 from reader_cli.body import InputFlags, JobFlags, build_job_options, read_secret
 from reader_cli.errors import ExitCode, UsageError
 from reader_cli.models import Mode
+from reader_cli.output.report import quote
 from reader_cli.session import Session, open_env, open_session
 from reader_cli.waiting import FollowOptions, Target
 
@@ -45,6 +46,11 @@ def submit(
         raise UsageError("--results needs --wait", hint="Later: reader results @last")
     if results:
         following.check_brings_pages()
+    if resume and (dry_run or (name, idempotency_key, max_credits) != (None, None, None) or _is_new(inputs, flags)):
+        raise UsageError(
+            "--resume sends what is missing of an earlier run, as it was: it takes no URLs and no options of a new one",
+            hint=f"reader submit --resume {quote(resume)}",
+        )
     with open_session(env, api_url, profile) as session:
         if resume:
             submission = resume_submission(session, resume, read_secret(flags.webhook_secret_file, env.environ))
@@ -58,6 +64,11 @@ def submit(
             submission = new_submission(session, plan)
         target = send(session, submission, json=json and not wait, silent=wait and (json or results))
         return follow_run(session, target, following, results=results, json=json) if wait else ExitCode.OK
+
+
+def _is_new(inputs: InputFlags, flags: JobFlags) -> bool:
+    """Whether anything is given that a run already has; its webhook's secret it has not."""
+    return inputs != InputFlags() or flags != JobFlags(webhook_secret_file=flags.webhook_secret_file)
 
 
 def follow_run(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
