@@ -19,6 +19,7 @@ from reader_cli.models import TIERS
 logger = logging.getLogger("reader_cli.engine")
 
 GIGABYTE = 10**9
+FOREVER = 36_500  # days; dates that lie much further back cannot be told
 LOG_BYTES = 1 << 20  # of the background engine's log, and as much again of the one before
 
 
@@ -69,7 +70,8 @@ def _serve(home: Home, options: argparse.Namespace, key: str | None) -> int:
 
     private = options.allow_private or ipaddress.ip_address(options.host).is_loopback
     limits = limits_of(options.tier, options.rpm, options.max_active_jobs, options.credits)
-    kept = Retention(timedelta(days=options.retention), int(options.max_disk * GIGABYTE), options.cache_ttl)
+    age = timedelta(days=min(options.retention, FOREVER))
+    kept = Retention(age, int(options.max_disk * GIGABYTE), options.cache_ttl)
     settings = Settings(options.host, options.port, key or home.key(), private, options.idle_timeout, limits, kept)
     try:
         asyncio.run(serve(home, settings, ready))

@@ -69,7 +69,7 @@ def test_the_disk_is_bounded(data_dir: Path, site: Site) -> None:
 
 def test_folders_of_other_versions(data_dir: Path, site: Site) -> None:
     site.broken.add("/0")
-    with Engine.start(data_dir) as engine:
+    with Engine.start(data_dir, "--retention", "999999999999") as engine:
         job_id = engine.submit({"urls": site.urls(3)})
         engine.wait(job_id)
         before = engine.results(job_id)
