@@ -279,6 +279,13 @@ def test_a_history_that_stays_locked_is_told(path: Path, monkeypatch: pytest.Mon
     holder.close()
 
 
+def test_a_number_that_cannot_be_kept_is_not_kept(path: Path) -> None:
+    history = History.open(path)
+    submitted(history, "job_1")
+    history.update_state(SERVER, {"id": "job_1", "status": "completed", "total": 10**30})
+    assert history.jobs()[0].total == 1
+
+
 def test_a_tab_in_the_shell_loads_no_http() -> None:
     code = "import sys, reader_cli.history; print({'httpx', 'ssl', 'msgspec', 'asyncio', 'typer'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

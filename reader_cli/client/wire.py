@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeVar, cast
 
 import msgspec
 
@@ -57,7 +57,7 @@ class _Refusal(msgspec.Struct, rename="camel"):
 class SummaryShape(msgspec.Struct, rename="camel"):
     """What must be there of a job summary for us to go on."""
 
-    id: str
+    id: Annotated[str, msgspec.Meta(min_length=1)]
     status: str
 
 

@@ -79,7 +79,7 @@ class HistoryFile:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:  # a server's number may be any
             with suppress(sqlite3.Error):  # a COMMIT that failed for a full disk left it open
                 self._db.execute("ROLLBACK")
             raise UsageError(f"the history {self._path} cannot be written: {error}") from None
