@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 def run() -> NoReturn:
     """The `reader` console script."""
+    interrupt = signal.getsignal(signal.SIGINT)  # ignored where a script put us in the background
+    if interrupt is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # until we can say something better than a traceback
     argv = sys.argv[1:]
     if argv == ["--version"]:  # before typer is imported, which costs more than Python's own start
         from reader_cli import __version__
@@ -30,7 +33,14 @@ def run() -> NoReturn:
 
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
-    sys.exit(main(argv, from_process()))
+    env = from_process()
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        code = main(argv, env)
+    except KeyboardInterrupt:  # another one, while the first was being answered
+        code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
+    sys.exit(code)
 
 
 def main(argv: Sequence[str], env: Env) -> int:

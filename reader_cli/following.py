@@ -106,8 +106,8 @@ def show_events(
     """Consumes `events`; says the summary at the end. Raises Interrupted, TimedOut and what the client raises."""
     env, tally = session.env, Tally()
     started = env.clock()
-    renderer = build_renderer(env, following.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
     try:
+        renderer = build_renderer(env, following.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
         _consume(events, [*listeners, tally.add, renderer.show], renderer)
     except (KeyboardInterrupt, SystemExit) as leaving:
         raise _detach(session, target, following, leaving) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,12 @@ def test_standard_streams_that_are_closed_full_or_gone(line: str, code: int, tol
     done = subprocess.run(["bash", "-c", f"{READER} {line}"], env=asking, capture_output=True, timeout=30)
     assert (done.returncode, done.stderr) == (code, b"")
     assert done.stdout.decode().startswith(told) and bool(told) == bool(done.stdout)
+
+
+def test_ctrl_c_while_it_starts_is_silent(asking: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "dataclasses.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = reader("status", "job_done", environ={**asking, "PYTHONPATH": str(tmp_path)})
+    assert (done.code, done.out, done.err) == (-signal.SIGINT, b"", "")
 
 
 def test_a_submission_whose_ids_cannot_be_written_says_how_to_go_on(asking: dict[str, str], server: FakeServer) -> None:
