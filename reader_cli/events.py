@@ -38,7 +38,7 @@ class PageFailed:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something about the watching itself: `via` (now by sse, poll, webhook), `reconnecting`, `waiting`, `unrecorded`."""
+    """Something about the work itself: `via` (now by sse, poll, webhook), `reconnecting`, `waiting`, `unrecorded`."""
 
     job_id: str
     code: str
