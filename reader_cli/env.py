@@ -6,7 +6,8 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -43,43 +44,64 @@ class Env:
             self.stderr.flush()
 
 
-class _Data(io.FileIO):
+# Both are buffers, and not the files under them: a signal that interrupted Python code between a file and its buffer
+# would leave in the buffer what was written already, to be written once more.
+
+
+class _Data(io.BufferedWriter):
     """stdout: what goes wrong tells where."""
 
     def write(self, data: Any) -> int:
-        try:
+        with self._telling():
             return super().write(data)
+
+    def flush(self) -> None:
+        with self._telling():
+            super().flush()
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             error.filename = "standard output"
             _discard(self)
             raise
 
 
-class _Talk(io.FileIO):
+class _Talk(io.BufferedWriter):
     """stderr: a full disk under a log file, or a terminal that is gone, must not end the work that is talked of."""
 
     def write(self, data: Any) -> int:
-        try:
+        with self._bearing():
             return super().write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        with self._bearing():
+            super().flush()
+
+    @contextmanager
+    def _bearing(self) -> Iterator[None]:
+        try:
+            yield
         except BrokenPipeError:
             _discard(self)
             raise
         except OSError:
-            return len(data)
+            pass
 
 
-def _discard(stream: io.FileIO) -> None:
+def _discard(stream: io.BufferedWriter) -> None:
     """What is left goes nowhere: at exit Python would try it again, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def from_process() -> Env:
     _open_closed()
-    sys.stdout = io.TextIOWrapper(
-        io.BufferedWriter(_Data(1, "w", closefd=False)), sys.stdout.encoding, sys.stdout.errors
-    )
+    sys.stdout = io.TextIOWrapper(_Data(io.FileIO(1, "w", closefd=False)), sys.stdout.encoding, sys.stdout.errors)
     sys.stderr = io.TextIOWrapper(
-        io.BufferedWriter(_Talk(2, "w", closefd=False)), sys.stderr.encoding, "backslashreplace", line_buffering=True
+        _Talk(io.FileIO(2, "w", closefd=False)), sys.stderr.encoding, "backslashreplace", line_buffering=True
     )
     return Env(
         stdin=sys.stdin.buffer,
