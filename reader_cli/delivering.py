@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from reader_cli.collecting import Collector
 from reader_cli.errors import ExitCode
 from reader_cli.output.text import LONGEST_PATH, count, harmless
-from reader_cli.output.writers import Pages, open_writer, part_of
+from reader_cli.output.writers import open_writer, part_of
 from reader_cli.resuming import BEGINNING, find_start
 from reader_cli.selection import Request
 from reader_cli.session import Session
-from reader_cli.waiting import FollowOptions, Target
-
-if TYPE_CHECKING:
-    from reader_cli.output.folder import Folder
+from reader_cli.waiting import Target
 
 
 def deliver(session: Session, request: Request, refs: Sequence[str], *, patience: float | None) -> int:
@@ -24,10 +20,13 @@ def deliver(session: Session, request: Request, refs: Sequence[str], *, patience
     job_ids = session.job_ids(refs, reading=True)
     keys = _input_keys(session, request, job_ids) if selection.needs_inputs else []
     collector = Collector(session, selection, folder=destination.folder, patience=patience)
-    with open_writer(session.env, destination, input_keys=keys, flush=bool(request.following)) as writer:
+    with open_writer(session.env, destination, input_keys=keys) as writer:
         if request.following:
+            from reader_cli.following import follow_results
+
             target = Target(job_ids=job_ids, refs=session.words(refs, reading=True))
-            return _follow(session, collector, writer, target, request.following)
+            tally = follow_results(session, target, request.following, writer, collector.choose)
+            return tally.exit_code(request.following.limit)
         part = part_of(writer)
         start = find_start(session.client, job_ids, part) if part and request.continuable else BEGINNING
         written = 0
@@ -48,15 +47,3 @@ def _input_keys(session: Session, request: Request, job_ids: Sequence[str]) -> l
     check_submitted(session, job_ids)
     tabular = request.selection.with_input and request.destination.format == "csv"
     return record_keys(session, job_ids) if tabular else []
-
-
-def _follow(
-    session: Session, collector: Collector, writer: Pages | Folder, target: Target, following: FollowOptions
-) -> int:
-    from reader_cli.following import follow_results
-
-    def write(job_id: str, line: bytes) -> None:
-        if (chosen := collector.choose(job_id, line)) is not None:
-            writer.add(chosen)
-
-    return follow_results(session, target, following, write).exit_code(following.limit)

@@ -20,6 +20,8 @@ from reader_cli.waiting import WEBHOOK, FollowOptions, Target
 
 if TYPE_CHECKING:
     from reader_cli.client.watch import Via, WatchOptions
+    from reader_cli.output.folder import Folder
+    from reader_cli.output.writers import Pages
     from reader_cli.session import Session
 
 
@@ -40,16 +42,20 @@ class Interrupted(ReaderError):
 
 def follow(session: Session, target: Target, following: FollowOptions, *, json: bool = False) -> Tally:
     """Watches `target` to its end. With `json` the events go to stdout as JSON lines."""
-    write = [JsonEvents(lambda line: write_line(session.env, line)).show] if json else []
+    write = [JsonEvents(session.env.stdout.write).show] if json else []
     with closing(_watch(session, target, following)) as events:  # Ctrl-C may come while it is not running
-        return show_events(session, target, following, events, write)
+        return _show(session, target, following, events, write, session.env.stdout.flush)
 
 
 def follow_results(
-    session: Session, target: Target, following: FollowOptions, write: Callable[[str, bytes], object]
+    session: Session,
+    target: Target,
+    following: FollowOptions,
+    writer: Pages | Folder,
+    choose: Callable[[str, bytes], bytes | None] = lambda job_id, line: line,
 ) -> Tally:
-    """Like `follow`, and hands each page to `write`, once, as it finishes: its job's id, and one JSON line without its
-    newline."""
+    """Like `follow`, and hands each page to `writer`, once, as it finishes. `choose` gets its job's id and its JSON
+    line, and says what is written of it, if anything."""
     from reader_cli.client.pages import follow_pages
     from reader_cli.output.jsonl import read_head
 
@@ -61,17 +67,18 @@ def follow_results(
                 if not isinstance(item, bytes):
                     yield item
                     continue
-                write(job_id, item)
+                if (line := choose(job_id, item)) is not None:
+                    writer.add(line)
                 head = read_head(item)
                 if head.error is not None:
                     yield PageFailed(job_id, head.url, head.error)
 
-    watching = watch_options(session.env, following)
-    return show_events(session, target, following, events(), [])
+    watching = watch_options(session.env, following, writer.flush)
+    return _show(session, target, following, events(), [], writer.flush)
 
 
 def _watch(session: Session, target: Target, following: FollowOptions) -> Generator[Event, None, None]:
-    client, watching = session.client, watch_options(session.env, following)
+    client, watching = session.client, watch_options(session.env, following, session.env.stdout.flush)
     if following.via == WEBHOOK:
         from reader_cli.webhooks.watching import watch_by_webhook
 
@@ -84,7 +91,7 @@ def _watch(session: Session, target: Target, following: FollowOptions) -> Genera
     yield from watch_jobs(client, target.job_ids, watching, before=target.before)
 
 
-def watch_options(env: Env, following: FollowOptions) -> WatchOptions:
+def watch_options(env: Env, following: FollowOptions, flush: Callable[[], object]) -> WatchOptions:
     from reader_cli.client.watch import WatchOptions
 
     deadline = None if following.timeout is None else env.clock() + following.timeout
@@ -93,22 +100,25 @@ def watch_options(env: Env, following: FollowOptions) -> WatchOptions:
         interval=following.interval,
         give_up_after=following.give_up_after,
         deadline=deadline,
+        before_waiting=flush,
     )
 
 
-def show_events(
+def _show(
     session: Session,
     target: Target,
     following: FollowOptions,
     events: Iterable[Event],
     listeners: Sequence[Callable[[Event], None]],
+    flush: Callable[[], object],
 ) -> Tally:
-    """Consumes `events`; says the summary at the end. Raises Interrupted, TimedOut and what the client raises."""
+    """Consumes `events`, calls `flush` and says the summary. Raises Interrupted, TimedOut and what the client
+    raises."""
     env, tally = session.env, Tally()
     started = env.clock()
     try:
         renderer = build_renderer(env, following.progress, dict(zip(target.job_ids, target.job_ids, strict=True)))
-        _consume(events, [*listeners, tally.add, renderer.show], renderer)
+        _consume(events, [*listeners, tally.add, renderer.show], renderer, flush)
     except (KeyboardInterrupt, SystemExit) as leaving:
         raise _detach(session, target, following, leaving) from None
     except ReaderError as error:
@@ -125,19 +135,19 @@ def write_final_jobs(session: Session, job_ids: Iterable[str]) -> None:
         write_object(session.env, without_results(session.client.get_job(job_id).job))
 
 
-def write_line(env: Env, line: bytes) -> None:
-    """One line of data to stdout, at once: who reads it is waiting for it."""
-    env.stdout.write(line)
-    env.stdout.flush()
-
-
-def _consume(events: Iterable[Event], listeners: Sequence[Callable[[Event], None]], renderer: Renderer) -> None:
+def _consume(
+    events: Iterable[Event],
+    listeners: Sequence[Callable[[Event], None]],
+    renderer: Renderer,
+    flush: Callable[[], object],
+) -> None:
     try:
         for event in events:
             for listen in listeners:
                 listen(event)
     finally:
         renderer.close()
+        flush()
 
 
 def _way_back(target: Target) -> str:

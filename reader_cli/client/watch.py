@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,13 +35,15 @@ ENDS = frozenset({"done", "job:completed", "job:failed"})
 class WatchOptions:
     """`interval` of polling, `give_up_after` of silence, in seconds; `deadline` is a value of the client's clock.
 
-    `via`: `auto` takes polling where a stream can't be had or stays silent.
+    `via`: `auto` takes polling where a stream can't be had or stays silent. `before_waiting` is called when no more is
+    known for now, to show what the events led to: to write them one by one costs more than to read them.
     """
 
     via: Via = "auto"
     interval: float | None = None
     give_up_after: float = 120.0
     deadline: float | None = None
+    before_waiting: Callable[[], object] = lambda: None
 
 
 def watch_jobs(
@@ -126,6 +128,7 @@ class _Watch:
 
     def _wait(self) -> Signal | None:
         """Until something is due, or the stream tells something."""
+        self._options.before_waiting()
         now, deadline = self._client.clock(), self._options.deadline
         if deadline is not None and now >= deadline:
             raise TimedOut("the time is up; the job goes on")
@@ -151,6 +154,7 @@ class _Watch:
                 del self._jobs[job.ledger.job_id]
 
     def _check(self, job: Watched, now: float) -> Iterator[Event | Outcome]:
+        self._options.before_waiting()
         known, quiet = job.ledger.completed, self._is_quiet(job, now)
         job.check_at = now + (self._poll_pause(now) if self._polling else job.quiet)
         job.quiet = min(job.quiet * 2, QUIET[1])

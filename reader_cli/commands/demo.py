@@ -7,8 +7,9 @@ from reader_cli.body import InputFlags
 from reader_cli.errors import ExitCode
 from reader_cli.following import follow_results
 from reader_cli.models import Status
-from reader_cli.output.files import build_line_writer
+from reader_cli.output.writers import open_writer
 from reader_cli.runs import RunPlan
+from reader_cli.selection import Destination
 from reader_cli.session import Session, open_env, open_session
 from reader_cli.submitting import new_submission, read_items, send
 from reader_cli.tally import Tally
@@ -24,7 +25,8 @@ def demo(ctx: typer.Context, quiet: options.Quiet = False) -> int:
         items = read_items(env, InputFlags(urls=demo_urls(session)))
         plan = RunPlan(session.server, {"cache": False}, items)  # or a second demo would have nothing to show
         target = send(session, new_submission(session, plan), json=False, silent=True)
-        tally = follow_results(session, target, FollowOptions(), build_line_writer(env.stdout))
+        with open_writer(env, Destination()) as writer:
+            tally = follow_results(session, target, FollowOptions(), writer)
     return exit_code(tally)
 
 

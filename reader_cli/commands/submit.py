@@ -74,10 +74,12 @@ def _is_new(inputs: InputFlags, flags: JobFlags) -> bool:
 def follow_run(session: Session, target: Target, following: FollowOptions, *, results: bool, json: bool) -> int:
     """Follows the run to its end: pages, final jobs or nothing to stdout. Returns the outcome's exit code."""
     from reader_cli.following import follow, follow_results, write_final_jobs
-    from reader_cli.output.files import build_line_writer
+    from reader_cli.output.writers import open_writer
+    from reader_cli.selection import Destination
 
     if results:
-        tally = follow_results(session, target, following, build_line_writer(session.env.stdout))
+        with open_writer(session.env, Destination()) as writer:
+            tally = follow_results(session, target, following, writer)
     else:
         tally = follow(session, target, following)
         if json:

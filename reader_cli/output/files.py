@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -45,13 +45,3 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         raise UsageError(
             f"{path} exists", hint=f"Add --force to replace it, or choose another file than {quote(str(path))}."
         )
-
-
-def build_line_writer(out: Output) -> Callable[[str, bytes], None]:
-    """For pages that are followed, each of a job: its JSON line, at once."""
-
-    def write(job_id: str, line: bytes) -> None:
-        out.write(line + b"\n")
-        out.flush()
-
-    return write

@@ -20,13 +20,11 @@ GATHERED = 64 * 1024  # bytes: a write a page costs as much as reading it, becau
 
 
 class Pages:
-    """Takes pages' JSON lines, without their newline, and writes them one after the other; with `flush` each at once,
-    for a reader who waits for it."""
+    """Takes pages' JSON lines, without their newline, and writes them one after the other."""
 
-    def __init__(self, out: Output, layout: Layout, *, flush: bool) -> None:
+    def __init__(self, out: Output, layout: Layout) -> None:
         self.out = out
         self._layout = layout
-        self._flush = flush
         self._gathered: list[bytes] = []
         self._size = 0
         if layout.head:
@@ -36,15 +34,18 @@ class Pages:
         page = self._layout.page(line)
         self._gathered.append(page)
         self._size += len(page)
-        if self._flush or self._size >= GATHERED:
+        if self._size >= GATHERED:
             self.settle()
 
     def settle(self) -> None:
         """Writes what was gathered."""
         pages, self._gathered, self._size = self._gathered, [], 0
         self.out.write(b"".join(pages))
-        if self._flush:
-            self.out.flush()
+
+    def flush(self) -> None:
+        """For a reader who waits for what was gathered."""
+        self.settle()
+        self.out.flush()
 
     def end(self) -> None:
         self.settle()
@@ -53,9 +54,7 @@ class Pages:
 
 
 @contextmanager
-def open_writer(
-    env: Env, destination: Destination, *, input_keys: Iterable[str] = (), flush: bool = False
-) -> Iterator[Pages | Folder]:
+def open_writer(env: Env, destination: Destination, *, input_keys: Iterable[str] = ()) -> Iterator[Pages | Folder]:
     """What it writes is whole when the block ends well. Raises UsageError where it can't be written."""
     if destination.output_dir:
         from reader_cli.output.folder import Folder
@@ -68,7 +67,7 @@ def open_writer(
     with open_output(env, destination.output, force=destination.force, resume=destination.resume) as out:
         terminal = out is env.stdout and env.stdout_tty
         layout = build_layout(destination.format or "jsonl", fields, input_keys=input_keys, terminal=terminal)
-        pages = Pages(out, layout, flush=flush)
+        pages = Pages(out, layout)
         try:
             yield pages
         finally:

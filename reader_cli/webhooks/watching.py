@@ -85,6 +85,7 @@ class _Watch:
 
     def _wait(self) -> Delivery | None:
         """None when it was quiet for long."""
+        self._options.before_waiting()
         left = self._left()
         try:
             return self._inbox.get(timeout=min(self._quiet, left))
@@ -94,6 +95,7 @@ class _Watch:
             return None
 
     def _ask(self) -> Iterator[Event]:
+        self._options.before_waiting()
         for job_id in list(self._completed):
             patience = min(self._options.give_up_after, self._left())
             job = self._client.get_job(job_id, patience=patience).job
