@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
+BUFFER = 64 * 1024  # bytes: a write a page costs as much as reading it, because other threads read on meanwhile
+
 
 @dataclass
 class Env:
@@ -44,10 +46,8 @@ class Env:
             self.stderr.flush()
 
 
-# Both are buffers, and not the files under them: a signal that interrupted Python code between a file and its buffer
-# would leave in the buffer what was written already, to be written once more.
-
-
+# These are the buffers and not the files: a signal that came between a file's write and its buffer's taking note of it
+# would have the same bytes written again.
 class _Data(io.BufferedWriter):
     """stdout: what goes wrong tells where."""
 
@@ -74,7 +74,7 @@ class _Talk(io.BufferedWriter):
 
     def write(self, data: Any) -> int:
         with self._bearing():
-            return super().write(data)
+            super().write(data)
         return len(data)
 
     def flush(self) -> None:
@@ -99,10 +99,10 @@ def _discard(stream: io.BufferedWriter) -> None:
 
 def from_process() -> Env:
     _open_closed()
-    sys.stdout = io.TextIOWrapper(_Data(io.FileIO(1, "w", closefd=False)), sys.stdout.encoding, sys.stdout.errors)
-    sys.stderr = io.TextIOWrapper(
-        _Talk(io.FileIO(2, "w", closefd=False)), sys.stderr.encoding, "backslashreplace", line_buffering=True
-    )
+    data = _Data(io.FileIO(1, "w", closefd=False), BUFFER)
+    talk = _Talk(io.FileIO(2, "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(data, sys.stdout.encoding, sys.stdout.errors)
+    sys.stderr = io.TextIOWrapper(talk, sys.stderr.encoding, "backslashreplace", line_buffering=True)
     return Env(
         stdin=sys.stdin.buffer,
         stdout=sys.stdout.buffer,

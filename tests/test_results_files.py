@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import random
 import resource
@@ -44,6 +45,18 @@ def part(file: Path) -> Path:
 
 def jsonl(*jobs: FakeJob) -> bytes:
     return b"".join(json.dumps(page, separators=(", ", ": ")).encode() + b"\n" for job in jobs for page in job.entries)
+
+
+def test_ctrl_c_while_nobody_reads_cuts_no_line_and_writes_none_twice(user: User, server: FakeServer) -> None:
+    job = finished(server, [make_page(number, size=20_000) for number in range(60)])
+    process = start("results", job.id, environ=user.environ)
+    assert process.stdout and process.stderr
+    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    begun = process.stdout.read1(1)  # the rest waits for the pipe
+    process.send_signal(signal.SIGINT)
+    written = begun + process.stdout.read()
+    assert (process.wait(20), process.stderr.read()) == (130, b"")
+    assert written.endswith(b"}\n") and jsonl(job).startswith(written)
 
 
 def test_a_file_is_there_when_it_is_whole(user: User, server: FakeServer, file: Path, part: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from reader_cli.env import Env
+from reader_cli.env import BUFFER, Env
 from reader_cli.errors import NothingToDo, UsageError
 from reader_cli.output.text import LONGEST_PATH, harmless
 
@@ -158,7 +158,7 @@ class OldLines:
 
 def _open_alone(path: Path) -> BinaryIO:
     """Opens without emptying, and locks: two that write one file would leave a mixture that looks whole."""
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b")
+    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b", BUFFER)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         busy = not os.path.samestat(os.fstat(file.fileno()), path.stat())  # it was renamed before we had the lock

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from reader_cli.output.folder import Folder
     from reader_cli.selection import Destination
 
-GATHERED = 64 * 1024  # bytes: a write a page costs as much as reading it, because other threads read on meanwhile
-
 
 class Pages:
     """Takes pages' JSON lines, without their newline, and writes them one after the other."""
@@ -25,30 +23,17 @@ class Pages:
     def __init__(self, out: Output, layout: Layout) -> None:
         self.out = out
         self._layout = layout
-        self._gathered: list[bytes] = []
-        self._size = 0
         if layout.head:
             out.write(layout.head)
 
     def add(self, line: bytes) -> None:
-        page = self._layout.page(line)
-        self._gathered.append(page)
-        self._size += len(page)
-        if self._size >= GATHERED:
-            self.settle()
-
-    def settle(self) -> None:
-        """Writes what was gathered."""
-        pages, self._gathered, self._size = self._gathered, [], 0
-        self.out.write(b"".join(pages))
+        self.out.write(self._layout.page(line))
 
     def flush(self) -> None:
-        """For a reader who waits for what was gathered."""
-        self.settle()
+        """For a reader who waits for what was written."""
         self.out.flush()
 
     def end(self) -> None:
-        self.settle()
         if self._layout.tail:
             self.out.write(self._layout.tail)
 
@@ -68,10 +53,7 @@ def open_writer(env: Env, destination: Destination, *, input_keys: Iterable[str]
         terminal = out is env.stdout and env.stdout_tty
         layout = build_layout(destination.format or "jsonl", fields, input_keys=input_keys, terminal=terminal)
         pages = Pages(out, layout)
-        try:
-            yield pages
-        finally:
-            pages.settle()  # what came before an error was read, too
+        yield pages
         pages.end()
 
 
