@@ -29,7 +29,7 @@ def run() -> NoReturn:
             sys.exit(0)
         except OSError:
             pass  # told by the long way
-    from reader_cli.env import from_process
+    from reader_cli.env import discard, from_process
 
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGHUP, _terminated)
@@ -37,7 +37,10 @@ def run() -> NoReturn:
     signal.signal(signal.SIGINT, interrupt)
     try:
         code = main(argv, env)
-    except KeyboardInterrupt:  # another one, while the first was being answered
+        with suppress(OSError):  # what came before an error is data, too
+            env.stdout.flush()
+    except KeyboardInterrupt:  # another one, while the first was being answered, or nobody took the last lines
+        discard(env.stdout)
         code = 130
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to be interrupted
     sys.exit(code)

@@ -65,7 +65,7 @@ class _Data(io.BufferedWriter):
             yield
         except OSError as error:
             error.filename = "standard output"
-            _discard(self)
+            discard(self)
             raise
 
 
@@ -86,14 +86,14 @@ class _Talk(io.BufferedWriter):
         try:
             yield
         except BrokenPipeError:
-            _discard(self)
+            discard(self)
             raise
         except OSError:
             pass
 
 
-def _discard(stream: io.BufferedWriter) -> None:
-    """What is left goes nowhere: at exit Python would try it again, and complain."""
+def discard(stream: BinaryIO) -> None:
+    """What was not written yet goes nowhere: at exit Python would try it again, and complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 

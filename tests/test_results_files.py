@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def test_ctrl_c_while_nobody_reads_cuts_no_line_and_writes_none_twice(user: User
     written = begun + process.stdout.read()
     assert (process.wait(20), process.stderr.read()) == (130, b"")
     assert written.endswith(b"}\n") and jsonl(job).startswith(written)
+
+
+def test_ctrl_c_twice_ends_it_though_nobody_reads(user: User, server: FakeServer) -> None:
+    job = finished(server, [make_page(number, size=20_000) for number in range(60)])
+    process = start("results", job.id, environ=user.environ)
+    assert process.stdout and process.stderr
+    process.stdout.read1(1)
+    while process.returncode is None:
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+    assert (process.returncode, process.stderr.read()) == (130, b"")
 
 
 def test_a_file_is_there_when_it_is_whole(user: User, server: FakeServer, file: Path, part: Path) -> None:
