@@ -155,6 +155,10 @@ def _root(
 ) -> None:
     """Submit, watch and read web-reading jobs. On a fresh machine it works with its own engine."""
     ctx.obj.proxy, ctx.obj.ca_bundle = proxy, ca_bundle
+    _show_help(ctx)
+
+
+def _show_help(ctx: typer.Context) -> None:
     if ctx.invoked_subcommand is None:
         typer.echo(ctx.get_help())
 
@@ -167,6 +171,8 @@ def _build_command(name: str) -> Any:
         app = new_app()
         app.command(name, help=_help(name, function))(grouped(function))
     else:
+        if not app.registered_callback:
+            app.callback(invoke_without_command=True)(_show_help)
         app.info.help = _help(name, app.registered_callback and app.registered_callback.callback)
     command = get_command(app)
     command.name = name

@@ -48,24 +48,40 @@ class Source:
     key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A server as it is configured: where its URL comes from, and its key, if there is one that may be sent to it."""
+
+    base_url: str
+    named_by: str
+    keyed: Source | None
+
+
 def find_server(env: Env, api_url: str | None = None, profile: str | None = None) -> Settings | None:
     """The configured server, or None when nothing is configured and the local engine is to be used.
 
     Raises ConfigError for an empty variable, a missing key or an unknown profile, UsageError for a bad URL.
     """
+    choice = choose_server(env, api_url, profile)
+    if choice is None:
+        return None
+    if choice.keyed is None or choice.keyed.key is None:
+        raise ConfigError(
+            f"there is no API key for {choice.base_url} (from {choice.named_by})",
+            hint="Set READER_API_KEY to its key; without that URL the local engine is used.",
+        )
+    return Settings(choice.base_url, choice.keyed.key, choice.base_url, choice.keyed.name)
+
+
+def choose_server(env: Env, api_url: str | None = None, profile: str | None = None) -> Choice | None:
+    """`find_server`, with or without a key."""
     sources = _sources(env, api_url, profile)
     named = next((source for source in sources if source.url is not None), None)  # an empty --api-url is no URL
     keyed = next((source for source in sources if source.key), None)
     if named is None and keyed is None:
         return None
     base_url = checked_url(DEFAULT_BASE_URL if named is None or named.url is None else named.url)
-    key_source = _key_for(base_url, sources, explicit=named)
-    if key_source is None or key_source.key is None:
-        raise ConfigError(
-            f"there is no API key for {base_url}",
-            hint="Set READER_API_KEY to its key, or unset READER_API_URL to use the local engine.",
-        )
-    return Settings(base_url, key_source.key, base_url, key_source.name)
+    return Choice(base_url, named.name if named else ENVIRONMENT, _key_for(base_url, sources, explicit=named))
 
 
 def _sources(env: Env, api_url: str | None, profile: str | None) -> list[Source]:

@@ -74,7 +74,7 @@ def send(session: Session, submission: Submission, *, json: bool, silent: bool) 
     that goes on with the rest.
     """
     env, run = session.env, submission.run
-    way_back = f"reader submit --resume {run.id}"
+    way_back, missing = f"reader submit --resume {run.id}", sum(part.urls for part in run.missing)
     job_ids: list[str] = []
     try:
         for job in _jobs(session, submission):
@@ -88,7 +88,8 @@ def send(session: Session, submission: Submission, *, json: bool, silent: bool) 
     except OSError as error:
         submitted = f"{count(len(job_ids), 'job')} submitted"
         raise UsageError(f"{error.filename}: {error.strerror}; {submitted}", hint=way_back) from None
-    env.say(f"reader: submitted {count(sum(part.urls for part in run.parts), 'URL')} as {_named(run, job_ids)}")
+    told = f"submitted {count(missing, 'URL')} as" if missing else "nothing is missing of"
+    env.say(f"reader: {told} {_named(run, job_ids)}")
     return Target(job_ids=job_ids, refs=[run.name] if run.name else job_ids if len(job_ids) == 1 else [run.id])
 
 

@@ -55,6 +55,14 @@ def test_a_key_is_tried_kept_for_the_owner_alone_and_used(home: dict[str, str], 
     assert shown.objects[0]["server"] == server.url and KEY not in shown.out.decode()
 
 
+def test_a_server_without_a_key_is_shown_and_named(home: dict[str, str]) -> None:
+    assert reader("config", "set", "api_url", "http://127.0.0.1:9", environ=home).code == 0
+    shown = reader("config", "show", environ=home)
+    assert shown.code == 0 and {"server    http://127.0.0.1:9", "key       -"} <= set(shown.lines)
+    asked = reader("credits", environ=home)
+    assert asked.code == 6 and "http://127.0.0.1:9 (from profile default)" in asked.err
+
+
 def test_a_key_that_the_server_refuses_is_not_kept(home: dict[str, str], server: FakeServer) -> None:
     server.inject(refuse(401, "unauthenticated"))
     done = reader("login", "--stdin", "--api-url", server.url, environ=home, stdin=KEY.encode())

@@ -86,7 +86,7 @@ def walk(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if not hasattr(command, "list_commands"):
         yield path, command
         return
-    if path and command.invoke_without_command:
+    if path and command.invoke_without_command and command.params:  # without any it shows its help
         yield path, command
     for name in command.list_commands(None):
         yield from walk(command.get_command(None, name), f"{path} {name}".strip())
@@ -97,6 +97,12 @@ COMMANDS = dict(walk(get_command(build_app())))
 
 def options_of(command: Any) -> set[str]:
     return {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.mark.parametrize("group", ["config", "local", "webhooks"])
+def test_a_group_alone_shows_its_help(group: str, user: User) -> None:
+    alone = user.run(group)
+    assert alone.code == 0 and alone.out == user.run(group, "--help").out != b""
 
 
 @pytest.mark.parametrize("path", COMMANDS)

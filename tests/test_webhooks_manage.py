@@ -61,7 +61,7 @@ def test_from_create_to_delete(engine: Engine, environ: dict[str, str]) -> None:
         assert (after["url"], after["name"], after["events"]) == (receiver.url + "/new", "yours", ["job.failed"])
         assert (after["headers"], after["active"], "secret" in after) == ({}, False, False)
         renewed = webhooks("update", webhook["id"], "--active", "--generate-secret", environ=environ)
-        assert "active  True" in renewed.out.decode() and re.search(r"^secret +\S{40,}$", renewed.out.decode(), re.M)
+        assert "active  yes" in renewed.out.decode() and re.search(r"^secret +\S{40,}$", renewed.out.decode(), re.M)
         assert "not shown again" in renewed.err
 
         gone = webhooks("delete", webhook["id"], "--json", environ=environ)

@@ -7,7 +7,7 @@ import typer
 from reader_cli import options
 from reader_cli.cli import new_app
 from reader_cli.commands.login import read_key
-from reader_cli.config import checked_url, find_server, same_origin
+from reader_cli.config import checked_url, choose_server, same_origin
 from reader_cli.env import Env
 from reader_cli.errors import NotFoundLocally, UsageError
 from reader_cli.models import DEFAULT_BASE_URL
@@ -36,10 +36,12 @@ def show(
 ) -> int:
     """Show which server is used, and where that was decided."""
     env = open_env(ctx, json=json)
-    settings = find_server(env, api_url, profile)
+    choice = choose_server(env, api_url, profile)
     facts: dict[str, Any] = {"server": "local", "source": "nothing is configured", "key": None}
-    if settings:
-        facts = {"server": settings.base_url, "source": settings.source, "key": redact(settings.key)}
+    if choice:
+        key = choice.keyed and choice.keyed.key
+        source = choice.keyed.name if choice.keyed else choice.named_by
+        facts = {"server": choice.base_url, "source": source, "key": redact(key) if key else None}
     config = read_config()
     facts |= {
         "file": str(config_file()),

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import typer
 
 from reader_cli import options
 from reader_cli.body import PageFlags, build_page_options
-from reader_cli.errors import UsageError
+from reader_cli.errors import ApiError, UsageError
 from reader_cli.inputs.urls import clean_url
 from reader_cli.models import FORMATS, Format
 from reader_cli.output.document import build_document
 from reader_cli.output.files import open_output, refuse_existing
-from reader_cli.session import open_env, open_session
+from reader_cli.output.text import harmless
+from reader_cli.session import Session, open_env, open_session
 
 
 def read(
@@ -36,7 +37,7 @@ def read(
     if output is not None:
         refuse_existing(output, force=force)
     with open_session(env, api_url, profile) as session:
-        line = session.client.scrape(body)
+        line = _scrape(session, body)
     data = line + b"\n" if chosen is None else _build(line, chosen, terminal)
     with open_output(env, output, force=force) as out:
         out.write(data)
@@ -48,6 +49,15 @@ def _clean(url: str) -> str:
         return clean_url(url)[0]
     except ValueError as error:
         raise UsageError(f"{url!a} {error}") from None
+
+
+def _scrape(session: Session, body: dict[str, Any]) -> bytes:
+    try:
+        return session.client.scrape(body)
+    except ApiError as error:
+        if body["url"] not in error.message:
+            error.message = f"{harmless(body['url'])}: {error.message}"
+        raise
 
 
 def _choose_format(flags: PageFlags, terminal: bool) -> Format:

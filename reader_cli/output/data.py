@@ -22,7 +22,13 @@ def write_facts(env: Env, facts: Mapping[str, Any], *, json: bool) -> None:
         write_object(env, facts)
         return
     width = max(map(len, facts), default=0)
-    env.stdout.writelines(f"{harmless(key):<{width}}  {harmless(value)}\n".encode() for key, value in facts.items())
+    env.stdout.writelines(f"{harmless(key):<{width}}  {_told(value)}\n".encode() for key, value in facts.items())
+
+
+def _told(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else harmless(", ".join(map(str, value)) if isinstance(value, list) else value) or "-"
 
 
 def without_results(job: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def _outcome(done: Done) -> str:
     if done.status == Status.FAILED:
         return f"failed: {harmless(done.error or 'the server gave no reason')}; {counts}"
     if done.status == Status.CANCELLED:
-        return f"was cancelled after {counts} (of {done.total:,})"
+        return f"was cancelled, of {count(done.total, 'page')}: {counts}"
     return f"completed: {counts}"
 
 
