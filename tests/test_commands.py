@@ -100,9 +100,9 @@ def options_of(command: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("group", ["config", "local", "webhooks"])
-def test_a_group_alone_shows_its_help(group: str, user: User) -> None:
-    alone = user.run(group)
-    assert alone.code == 0 and alone.out == user.run(group, "--help").out != b""
+def test_a_group_alone_shows_its_help(group: str, home: dict[str, str]) -> None:
+    alone = reader(group, environ=home)
+    assert alone.code == 0 and alone.out == reader(group, "--help", environ=home).out != b""
 
 
 @pytest.mark.parametrize("path", COMMANDS)
