@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from reader_cli.env import Env
 from reader_cli.errors import ConfigError, UsageError
@@ -39,8 +39,7 @@ class Settings:
         return self.server == LOCAL
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """One place that may name a server, a key, or both."""
 
     name: str
@@ -48,8 +47,7 @@ class Source:
     key: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A server as it is configured: where its URL comes from, and its key, if there is one that may be sent to it."""
 
     base_url: str

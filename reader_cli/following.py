@@ -56,7 +56,7 @@ def follow_results(
 ) -> Tally:
     """Like `follow`, and hands each page to `writer`, once, as it finishes. `choose` gets its job's id and its JSON
     line, and says what is written of it, if anything."""
-    from reader_cli.client.pages import follow_pages
+    from reader_cli.client.watch import follow_pages
     from reader_cli.output.jsonl import read_head
 
     following.check_brings_pages()

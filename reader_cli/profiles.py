@@ -12,8 +12,6 @@ The file is 0600 and is replaced as a whole. Comments in it survive.
 from __future__ import annotations
 
 import os
-import tempfile
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,9 +35,11 @@ def read_config() -> dict[str, Any]:
     """The whole file, `{}` without one. Raises ConfigError."""
     path = config_file()
     try:
+        if not path.exists():  # then its parser need not be imported
+            return {}
+        import tomllib
+
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} cannot be read: {error}", hint=f"Mend {path} or move it away.") from None
 
@@ -138,6 +138,8 @@ def _keyring() -> Any:
 
 
 def _replace(path: Path, text: str) -> None:
+    import tempfile
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".config-")  # 0600 from the start
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from reader_cli.client.api import Client
 from reader_cli.client.ledger import Ledger, Outcome
-from reader_cli.client.readahead import iter_pages
+from reader_cli.client.pages import iter_pages
 from reader_cli.client.retries import is_transient, pause_after
 from reader_cli.client.slices import Slice, read_slice
 from reader_cli.errors import ApiError, TimedOut, Unreachable

@@ -77,6 +77,13 @@ def watch_outcomes(
         watch.close()
 
 
+def follow_pages(client: Client, job_id: str, options: WatchOptions) -> Iterator[bytes | Event]:
+    """Each page as a JSON line, as it finishes, once, between the events of the watch; the last is the job's Done.
+    Raises as `watch_jobs` does."""
+    for item in watch_outcomes(client, [job_id], options, every_page=True):
+        yield item.line() if isinstance(item, Outcome) else item
+
+
 def poll_interval(watched: float) -> float:
     """Seconds until the next poll of a job that is watched for so many: 1 s, 5 s after a minute, 15 s after five
     (contract: poll)."""

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from reader_cli.client.api import Client
-from reader_cli.client.readahead import iter_pages
+from reader_cli.client.pages import iter_pages
 from reader_cli.client.workspace import WorkspaceEvent, watch_workspace
 from reader_cli.errors import ReaderError
 from reader_cli.events import Notice

@@ -12,8 +12,7 @@ from fake_server import FakeServer
 from fake_streams import StreamFaults
 
 from reader_cli.client.api import Client
-from reader_cli.client.pages import follow_pages
-from reader_cli.client.watch import Via, WatchOptions
+from reader_cli.client.watch import Via, WatchOptions, follow_pages
 from reader_cli.events import Done
 from reader_cli.models import Page
 
