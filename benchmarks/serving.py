@@ -89,7 +89,10 @@ class Server:
         with connection:
             while True:
                 while b"\r\n\r\n" not in buffered:
-                    received = connection.recv(65536)
+                    try:
+                        received = connection.recv(65536)
+                    except ConnectionResetError:  # who watches leaves when all is told
+                        return
                     if not received:
                         return
                     buffered += received

@@ -5,13 +5,12 @@ from __future__ import annotations
 from array import array
 from collections import Counter, deque
 from collections.abc import Iterator
-from concurrent.futures import Future
 from functools import partial
 
 import msgspec
 
 from reader_cli.client.api import Client
-from reader_cli.client.background import in_background
+from reader_cli.client.background import Task, in_background
 from reader_cli.client.slices import Slice, read_slice
 from reader_cli.models import MAX_LIMIT
 from reader_cli.output.jsonl import read_url
@@ -76,7 +75,7 @@ class _Windows:
         self._ahead = 1
         self._patience = patience or client.patience
         self._later = patience or PATIENCE
-        self._windows: deque[tuple[int, int, Future[Slice]]] = deque()  # where each begins and ends
+        self._windows: deque[tuple[int, int, Task[Slice]]] = deque()  # where each begins and ends
 
     def __iter__(self) -> Iterator[Slice]:
         while self._plan():
