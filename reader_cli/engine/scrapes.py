@@ -27,21 +27,27 @@ class Scrapes:
 
     async def scrape(self, request: ReadRequest, key: str | None) -> bytes:
         """The answer's body, kept for the idempotency key. Raises Refused, also where the page can't be read."""
+        cost = request.options.read.credits
+        await self._database.write(self._account.admit_scrape, cost)
+        try:
+            return await self._scrape(request, key)
+        finally:
+            self._account.release(cost)
+
+    async def _scrape(self, request: ReadRequest, key: str | None) -> bytes:
         options = request.options.read
-        await self._database.write(self._account.admit_scrape, options.credits)
         async with self._slots:
             outcome = await self._reader.read(request.urls[0], options, trusted=True)
         body = success(outcome.page)
         key = key if outcome.problem is None else None
-        await self._database.write(_note, self._account, options.credits, outcome.page, body, key)
+        await self._database.write(_note, self._account, outcome.page, body, key)
         if outcome.problem:
             details = _details(outcome.problem, outcome.page, options.timeout_ms)
             raise Refused(outcome.problem, outcome.page["error"], details)
         return body
 
 
-def _note(db: sqlite3.Connection, account: Account, held: int, page: Page, body: bytes, key: str | None) -> None:
-    account.release(held)
+def _note(db: sqlite3.Connection, account: Account, page: Page, body: bytes, key: str | None) -> None:
     account.note(db, page)
     if key:
         answers.keep(db, key, OK, body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
+from threading import Lock
 
 from reader_cli.engine import store
 from reader_cli.engine.limits import Limits
@@ -22,7 +23,8 @@ class Account:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._limit = UNLIMITED if limits.credits is None else limits.credits
-        self._held = 0  # for scrapes that are under way; changed in write transactions only, which don't overlap
+        self._held = 0  # for scrapes that are under way
+        self._holding = Lock()
 
     def admit_job(self, db: sqlite3.Connection, cost: int) -> None:
         """Raises Refused where another active job, or one that costs so many credits at most, is too much."""
@@ -35,10 +37,15 @@ class Account:
     def admit_scrape(self, db: sqlite3.Connection, cost: int) -> None:
         """Holds so many credits until `release`. Raises Refused where fewer are left."""
         self._admit(db, cost)
-        self._held += cost
+        self._hold(cost)
 
     def release(self, cost: int) -> None:
-        self._held -= cost
+        """Of any thread, and outside of transactions."""
+        self._hold(-cost)
+
+    def _hold(self, cost: int) -> None:
+        with self._holding:
+            self._held += cost
 
     def _admit(self, db: sqlite3.Connection, cost: int) -> None:
         """What active jobs and scrapes may still use is not there for others."""
