@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -86,13 +86,10 @@ class Server:
 
     def _converse(self, connection: socket.socket) -> None:
         buffered = b""
-        with connection:
+        with connection, suppress(ConnectionError):  # who watches leaves when all is told
             while True:
                 while b"\r\n\r\n" not in buffered:
-                    try:
-                        received = connection.recv(65536)
-                    except ConnectionResetError:  # who watches leaves when all is told
-                        return
+                    received = connection.recv(65536)
                     if not received:
                         return
                     buffered += received

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from typer import BadParameter
 
-_DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?")
+_DURATION = r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?"
 _UNITS = (86400, 3600, 60, 1)
 
 
@@ -23,7 +23,7 @@ class Since(NamedTuple):
 
 def parse_duration(text: str | float) -> float:
     """Seconds from `90`, `90s`, `1.5s`, `10m`, `1h30m` or `7d`. Raises BadParameter on anything else, zero included."""
-    match = _DURATION.fullmatch(str(text).strip().lower())
+    match = re.fullmatch(_DURATION, str(text).strip().lower())
     parts = (float(part or 0) for part in match.groups()) if match else ()
     total = sum(part * unit for part, unit in zip(parts, _UNITS, strict=False))
     if total <= 0:

@@ -8,13 +8,14 @@ from urllib.parse import quote
 
 # Bidi marks and overrides, zero-width marks that reorder, line and paragraph separators, lone surrogates.
 _INVISIBLE = "\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff"
-_MARKS = re.compile(f"[{_INVISIBLE}]")
+# Patterns are compiled when they are first used: a TAB needs none.
+_MARKS = f"[{_INVISIBLE}]"
 # These, and C0 and C1 controls (ESC among them). Rich's escape() and strip_control_codes() let most of them through.
-_LIVE = re.compile(f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]")
+_LIVE = f"[\x00-\x1f\x7f-\x9f{_INVISIBLE}]"
 # What has no business in a text document, a terminal or not. Bidi marks have: Arabic and Hebrew need them.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_LINE_END = re.compile("\r\n?|\x85")
-_SPACE = re.compile(r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+")
+_CONTROLS = "[\x00-\x08\x0b-\x1f\x7f-\x9f]"
+_LINE_END = "\r\n?|\x85"
+_SPACE = r"[\t\n\r\x0b\x0c\x85\u2028\u2029]+"
 MAX_LENGTH = 500
 LONGEST_PATH = 5000  # characters of a message that tells a path whole: PATH_MAX is 4,096
 
@@ -25,7 +26,7 @@ def harmless(text: object, limit: int = MAX_LENGTH) -> str:
     >>> harmless("a\\x1b[31mred\\nb")
     'a[31mred b'
     """
-    line = _LIVE.sub("", _SPACE.sub(" ", str(text))).strip()
+    line = re.sub(_LIVE, "", re.sub(_SPACE, " ", str(text))).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -36,16 +37,16 @@ def harmless_document(text: str, *, terminal: bool) -> str:
     >>> harmless_document("a\\x1b[31mred\\r\\nb", terminal=False)
     'a[31mred\\nb\\n'
     """
-    lines = _LINE_END.sub("\n", text) if "\r" in text or "\x85" in text else text
-    plain = _CONTROLS.sub("", lines)
+    lines = re.sub(_LINE_END, "\n", text) if "\r" in text or "\x85" in text else text
+    plain = re.sub(_CONTROLS, "", lines)
     if terminal:
-        plain = _MARKS.sub("", plain)
+        plain = re.sub(_MARKS, "", plain)
     return plain if plain.endswith("\n") else plain + "\n"
 
 
 def harmless_url(url: str) -> str:
     """On one line, what is live in it percent-encoded: it stays the same URL."""
-    return _LIVE.sub(lambda char: quote(char[0], errors="replace"), url)
+    return re.sub(_LIVE, lambda char: quote(char[0], errors="replace"), url)
 
 
 def count(number: int, noun: str) -> str:
