@@ -52,21 +52,21 @@ class _Data(io.BufferedWriter):
     """stdout: what goes wrong tells where."""
 
     def write(self, data: Any) -> int:
-        with self._telling():
+        try:
             return super().write(data)
+        except OSError as error:
+            raise self._told(error) from None
 
     def flush(self) -> None:
-        with self._telling():
-            super().flush()
-
-    @contextmanager
-    def _telling(self) -> Iterator[None]:
         try:
-            yield
+            super().flush()
         except OSError as error:
-            error.filename = "standard output"
-            discard(self)
-            raise
+            raise self._told(error) from None
+
+    def _told(self, error: OSError) -> OSError:
+        error.filename = "standard output"
+        discard(self)
+        return error
 
 
 class _Talk(io.BufferedWriter):
