@@ -41,7 +41,8 @@ def to_line(raw: bytes) -> bytes:
 
     Of what may be less than valid, `mend` makes a line.
     """
-    return raw if (not _holds_control(raw) if raw.isascii() else _is_harmless(raw)) else mend(raw)
+    plain = not _holds_control(raw) if raw.isascii() else _is_harmless(raw)
+    return raw if plain else mend(raw)
 
 
 def mend(raw: bytes) -> bytes:
